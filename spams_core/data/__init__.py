@@ -1,0 +1,1 @@
+"""What is observed and what is known: sequences, subjects, synthetic bodies, fits."""

@@ -1,0 +1,133 @@
+"""The result of fitting a model to a recording, in memory and on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from spams_core.errors import InputError
+from spams_core.geometry.mesh import Mesh
+from spams_core.io.archive import Archive, read_archive, write_archive
+
+__all__ = ["Fit", "FrameObservation", "read_fit", "write_fit"]
+
+
+@dataclass(frozen=True)
+class FrameObservation:
+    """What one frame showed and how the last iteration matched it.
+
+    Attributes:
+        points_world: [N, 3] subject points in metres.
+        labels: [N] part of each point, from the segmenter.
+        matched_world: [N, 3] the model point that the last iteration paired with each observed point.
+        match_weights: [N] weight of the pair in the energy; 0 = rejected.
+    """
+
+    points_world: Float[np.ndarray, "N 3"]
+    labels: Int[np.ndarray, "N"]
+    matched_world: Float[np.ndarray, "N 3"]
+    match_weights: Float[np.ndarray, "N"]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Fitted codes, the mesh they give in every frame, and what it was fitted to.
+
+    Arrays of the archive (kind "fit"); T fitted frames, Q parts, V vertices, one topology:
+        shape_codes [Q, D_s] · pose_codes [T, Q, D_p] · root_rotation [T, 3, 3] · root_translation_m [T, 3]
+        canonical_vertices [V, 3] canonical units · faces [F, 3] int32 · vertex_parts [V] int32
+        vertices_world [T, V, 3] metres · frame_indices [T] frames of the recording
+        residual_m [T] median distance of the observed points to the fitted surface
+        observed_points [M, 3] · observed_labels [M] · matched_points [M, 3] · match_weights [M] and
+        observed_offsets [T + 1]: the rows of frame t are offsets[t]:offsets[t + 1]
+        loss_history [I, K] with the names of its K columns in the manifest as `loss_names`
+
+    Attributes:
+        manifest: Settings, hashes of inputs, part names, sequence path, model path, seconds and so on.
+    """
+
+    manifest: Mapping[str, Any]
+    shape_codes: Float[np.ndarray, "Q Ds"]
+    pose_codes: Float[np.ndarray, "T Q Dp"]
+    root_rotation: Float[np.ndarray, "T 3 3"]
+    root_translation_m: Float[np.ndarray, "T 3"]
+    canonical_vertices: Float[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+    vertex_parts: Int[np.ndarray, "V"]
+    vertices_world: Float[np.ndarray, "T V 3"]
+    frame_indices: Int[np.ndarray, "T"]
+    residual_m: Float[np.ndarray, "T"]
+    observed_points: Float[np.ndarray, "M 3"]
+    observed_labels: Int[np.ndarray, "M"]
+    matched_points: Float[np.ndarray, "M 3"]
+    match_weights: Float[np.ndarray, "M"]
+    observed_offsets: Int[np.ndarray, "T1"]
+    loss_history: Float[np.ndarray, "I K"]
+
+    @property
+    def frame_count(self) -> int:
+        """T, the number of fitted frames."""
+        return len(self.frame_indices)
+
+    @property
+    def loss_names(self) -> tuple[str, ...]:
+        """Names of the columns of `loss_history`."""
+        return tuple(self.manifest["loss_names"])
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Names of the Q parts."""
+        return tuple(self.manifest["part_names"])
+
+    def canonical_mesh(self) -> Mesh:
+        """The identity in the canonical pose, canonical units."""
+        return Mesh(self.canonical_vertices, self.faces, self.vertex_parts)
+
+    def mesh_world(self, t: int) -> Mesh:
+        """The fitted surface in fitted frame t, metres."""
+        return Mesh(self.vertices_world[t], self.faces, self.vertex_parts)
+
+    def observation(self, t: int) -> FrameObservation:
+        """What fitted frame t showed."""
+        rows = slice(int(self.observed_offsets[t]), int(self.observed_offsets[t + 1]))
+        return FrameObservation(
+            self.observed_points[rows], self.observed_labels[rows], self.matched_points[rows], self.match_weights[rows]
+        )
+
+
+def write_fit(path: Path, fit: Fit, *, replace: bool = False) -> Archive:
+    """Write a fit as an archive of kind "fit"; whole or not at all.
+
+    Raises:
+        InputError: The folder exists and `replace` is false, or cannot be written.
+    """
+    arrays = {field.name: getattr(fit, field.name) for field in fields(Fit) if field.name != "manifest"}
+    return write_archive(path, "fit", fit.manifest, arrays, replace=replace)
+
+
+def read_fit(path: Path) -> Fit:
+    """Read a fit.
+
+    Raises:
+        InputError: It is missing, corrupted, of another kind, or its arrays do not belong together.
+    """
+    archive = read_archive(path, "fit")
+    arrays = {field.name: archive.array(field.name) for field in fields(Fit) if field.name != "manifest"}
+    fit = Fit(archive.manifest, **arrays)
+    frames, vertices = len(fit.frame_indices), len(fit.canonical_vertices)
+    whole = (
+        fit.vertices_world.shape == (frames, vertices, 3)
+        and fit.pose_codes.shape[0] == fit.root_rotation.shape[0] == fit.root_translation_m.shape[0] == frames
+        and fit.observed_offsets.shape == (frames + 1,)
+        and fit.vertex_parts.shape == (vertices,)
+        and "part_names" in fit.manifest
+        and "loss_names" in fit.manifest
+    )
+    if not whole:
+        raise InputError(f"{path}: the arrays of this fit do not belong together; it is corrupted. Fit again.")
+    return fit

@@ -1,0 +1,75 @@
+"""A depth recording, read lazily, and the subject's points in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.mesh import Mesh
+
+__all__ = ["DepthSequence", "SubjectPoints", "subject_points"]
+
+
+@dataclass(frozen=True)
+class DepthSequence:
+    """A recording of one subject by one resting depth camera; frames are read when they are asked for.
+
+    Attributes:
+        name: For people to read.
+        path: Where it was read from, or None.
+        camera: Intrinsics and place of the camera.
+        fps: Frames per second.
+        frame_count: T.
+        read_depth_m: Frame index → [H, W] float32 metres, 0 = no reading.
+        read_mask: Frame index → [H, W] bool, True on the subject.
+        read_ground_truth: Frame index → Mesh in metres, world frame, one topology; None where there is none.
+        frame_names: The files' numbers, for messages and for gaps in the numbering.
+    """
+
+    name: str
+    path: Path | None
+    camera: Camera
+    fps: float
+    frame_count: int
+    read_depth_m: Callable[[int], np.ndarray[Any, Any]]
+    read_mask: Callable[[int], np.ndarray[Any, Any]]
+    read_ground_truth: Callable[[int], Mesh] | None
+    frame_names: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SubjectPoints:
+    """The subject's points of one frame.
+
+    Attributes:
+        points_world: [N, 3] metres.
+        normals_world: [N, 3] unit, towards the camera.
+        pixels: [N, 2] integer (u, v) of each point.
+    """
+
+    points_world: Float[np.ndarray, "N 3"]
+    normals_world: Float[np.ndarray, "N 3"]
+    pixels: Int[np.ndarray, "N 2"]
+
+
+def subject_points(
+    depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], camera: Camera
+) -> SubjectPoints:
+    """Points of the subject that have a reading and a normal, in row-major order of their pixels."""
+    points_camera = back_project(depth_m, camera)
+    valid = mask & (depth_m > 0)
+    normals_camera = pixel_normals(points_camera, valid)
+    keep = valid & (normals_camera != 0).any(-1)
+    rows, columns = np.nonzero(keep)
+    rotation, translation = camera.world_from_camera[:3, :3], camera.world_from_camera[:3, 3]
+    return SubjectPoints(
+        (points_camera[keep] @ rotation.T + translation).astype(np.float32),
+        (normals_camera[keep] @ rotation.T).astype(np.float32),
+        np.stack([columns, rows], axis=-1).astype(np.int32),
+    )

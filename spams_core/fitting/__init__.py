@@ -1,0 +1,1 @@
+"""Energy terms, initialisation, schedule and editing of codes."""

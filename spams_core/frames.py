@@ -1,0 +1,61 @@
+"""Coordinate frames, axes, units and dimension letters, and the only converters between frames.
+
+Frames
+    camera     metres; OpenCV axes: +x right, +y down, +z forward. Pixel centres lie at integer (u, v).
+    world      metres; +y up.
+    posed      canonical units; the subject's root at the origin with the root rotation removed.
+    canonical  canonical units; A-pose, root at the origin, +y up, facing +z, the subject's left is +x.
+
+One constant, `CANONICAL_PER_METRE`, turns metres into canonical units, so that a code keeps a body's metric size and
+every training body lies in [-1, 1]³. `world_from_camera` reads as `points_world = world_from_camera @ points_camera`.
+
+Dimension letters
+    T frames, Q parts, N points, V vertices, F faces, R resolution, I identities, P posed instances, D code length,
+    H × W image rows and columns.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = [
+    "CAMERA_FROM_UPRIGHT",
+    "CANONICAL_PER_METRE",
+    "posed_from_world",
+    "transform_points",
+    "world_from_posed",
+]
+
+CANONICAL_PER_METRE = 0.8
+"""Canonical units per metre: 1 unit is 1.25 m, so a raised arm of the tallest body stays inside [-1, 1]³."""
+
+CAMERA_FROM_UPRIGHT = np.diag([1.0, -1.0, -1.0])
+"""Turns +y up, +z backward axes into the camera's +y down, +z forward and back (its own inverse)."""
+
+
+def transform_points(
+    matrix: Float[np.ndarray, "4 4"], points: Float[np.ndarray, "*batch 3"]
+) -> Float[np.ndarray, "*batch 3"]:
+    """Apply a rigid 4 × 4 transform to points; `b_from_a` and points in frame a give points in frame b."""
+    moved: np.ndarray = points @ matrix[:3, :3].T + matrix[:3, 3]
+    return moved
+
+
+def world_from_posed(
+    points_posed: Float[Tensor, "*batch N 3"],
+    root_rotation: Float[Tensor, "*batch 3 3"],
+    root_translation_m: Float[Tensor, "*batch 3"],
+) -> Float[Tensor, "*batch N 3"]:
+    """Posed frame (canonical units) to world frame (metres): R · x / c + t."""
+    return points_posed @ root_rotation.mT / CANONICAL_PER_METRE + root_translation_m.unsqueeze(-2)
+
+
+def posed_from_world(
+    points_world: Float[Tensor, "*batch N 3"],
+    root_rotation: Float[Tensor, "*batch 3 3"],
+    root_translation_m: Float[Tensor, "*batch 3"],
+) -> Float[Tensor, "*batch N 3"]:
+    """World frame (metres) to posed frame (canonical units): c · Rᵀ (x − t)."""
+    return (points_world - root_translation_m.unsqueeze(-2)) @ root_rotation * CANONICAL_PER_METRE

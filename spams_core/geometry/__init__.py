@@ -1,0 +1,1 @@
+"""Cameras, rigid motions, meshes, nearest points, observed distances, isosurfaces."""

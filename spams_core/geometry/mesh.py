@@ -1,0 +1,46 @@
+"""A triangle mesh with optional per-vertex parts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import trimesh
+from jaxtyping import Float, Int
+
+__all__ = ["Mesh", "sample_surface"]
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Vertices and triangles; the caller's names say frame and unit.
+
+    Attributes:
+        vertices: [V, 3].
+        faces: [F, 3] vertex indices, counter-clockwise seen from outside.
+        vertex_parts: [V] part label of each vertex, or None.
+    """
+
+    vertices: Float[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+    vertex_parts: Int[np.ndarray, "V"] | None = None
+
+    def trimesh(self) -> trimesh.Trimesh:
+        """The same mesh for trimesh, nothing merged or dropped."""
+        return trimesh.Trimesh(self.vertices, self.faces, process=False)
+
+
+def sample_surface(
+    mesh: Mesh, count: int, generator: np.random.Generator
+) -> tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "N"], Float[np.ndarray, "N 3"]]:
+    """Area-uniform surface samples as points, face indices and barycentric coordinates."""
+    a, b, c = (mesh.vertices[mesh.faces[:, k]] for k in range(3))
+    area = 0.5 * np.linalg.norm(np.cross(b - a, c - a), axis=1)
+    face: np.ndarray[Any, Any] = generator.choice(len(area), size=count, p=area / area.sum())
+    # Square root on the first number makes the triangle's density uniform (Osada et al. 2002, eq. 1).
+    r = generator.random((count, 2))
+    root = np.sqrt(r[:, :1])
+    barycentric = np.concatenate([1 - root, root * (1 - r[:, 1:]), root * r[:, 1:]], axis=1)
+    points = (mesh.vertices[mesh.faces[face]] * barycentric[..., None]).sum(1)
+    return points, face, barycentric

@@ -1,0 +1,1 @@
+"""One file format per module: depth recordings in, meshes out, archives both ways."""

@@ -1,0 +1,161 @@
+"""Archives: a folder with `manifest.json` and `arrays.safetensors`, for models, training sets and fits alike."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from spams_core import __version__
+from spams_core.errors import InputError
+
+__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_folder", "read_archive", "write_archive"]
+
+FORMAT_VERSION = 1
+_MANIFEST = "manifest.json"
+_ARRAYS = "arrays.safetensors"
+
+
+@dataclass(frozen=True)
+class Archive:
+    """An opened archive; arrays are read from disk when they are asked for.
+
+    Attributes:
+        path: The archive's folder.
+        kind: What it holds: "spam", "segmenter", "subjects", "clouds", "fit", "checkpoint".
+        manifest: The whole manifest: format version, kind, settings, input hashes, code version, metrics.
+    """
+
+    path: Path
+    kind: str
+    manifest: Mapping[str, Any]
+
+    def names(self) -> list[str]:
+        """Names of the stored arrays."""
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            return list(arrays.keys())
+
+    def array(self, name: str) -> np.ndarray[Any, Any]:
+        """One whole array.
+
+        Raises:
+            InputError: The archive has no array of that name.
+        """
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            if name not in arrays.keys():  # noqa: SIM118 - a safetensors handle is no mapping
+                raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+            value: np.ndarray[Any, Any] = arrays.get_tensor(name)
+            return value
+
+    def rows(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
+        """Rows start..stop of one array, read without touching the rest."""
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            value: np.ndarray[Any, Any] = arrays.get_slice(name)[start:stop]
+            return value
+
+    def arrays(self, prefix: str = "") -> dict[str, np.ndarray[Any, Any]]:
+        """All arrays whose names start with `prefix`, the prefix cut off."""
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            return {
+                name[len(prefix) :]: arrays.get_tensor(name)
+                for name in arrays.keys()  # noqa: SIM118 - a safetensors handle is no mapping
+                if name.startswith(prefix)
+            }
+
+
+@contextmanager
+def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a temporary folder beside `path`, then rename it: the result is whole or absent.
+
+    Args:
+        path: Where the folder shall be.
+        replace: Whether an existing folder may be replaced.
+
+    Raises:
+        InputError: `path` exists and may not be replaced, or cannot be written.
+    """
+    path = Path(path)
+    if path.exists() and not replace:
+        raise InputError(f"{path} exists already. Choose another name, or remove it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}). Choose a folder that you may write.") from error
+    try:
+        work.chmod(0o755)  # mkdtemp makes it private
+        yield work
+        if path.exists():
+            old = work.with_name(work.name + "-old")
+            os.rename(path, old)
+            os.rename(work, path)
+            shutil.rmtree(old) if old.is_dir() else old.unlink()
+        else:
+            os.rename(work, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another folder.") from error
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_archive(
+    path: Path,
+    kind: str,
+    manifest: Mapping[str, Any],
+    arrays: Mapping[str, np.ndarray[Any, Any]],
+    *,
+    replace: bool = False,
+) -> Archive:
+    """Write an archive in one step; readers never see half of one.
+
+    Raises:
+        InputError: `path` exists and `replace` is false, or cannot be written.
+    """
+    complete = {"format_version": FORMAT_VERSION, "kind": kind, "code_version": __version__, **manifest}
+    with new_folder(path, replace=replace) as folder:
+        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, str(folder / _ARRAYS))
+        (folder / _MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n")
+    return Archive(Path(path), kind, complete)
+
+
+def read_archive(path: Path, kind: str | None = None) -> Archive:
+    """Open an archive and check that it is whole and of the expected kind.
+
+    Raises:
+        InputError: There is none, it is corrupted, foreign, of another kind or of a newer format version.
+    """
+    path = Path(path)
+    if not (path / _MANIFEST).is_file():
+        raise InputError(f"{path} is no archive: it has no {_MANIFEST}. Give a folder written by spams.")
+    try:
+        manifest = json.loads((path / _MANIFEST).read_text())
+        found, version = str(manifest["kind"]), int(manifest["format_version"])
+    except (ValueError, KeyError, TypeError, OSError) as error:
+        raise InputError(f"{path / _MANIFEST} is corrupted or of another program. Make the archive again.") from error
+    if version > FORMAT_VERSION:
+        raise InputError(f"{path} has format {version}, newer than this program's {FORMAT_VERSION}. Update spams.")
+    if kind is not None and found != kind:
+        raise InputError(f"{path} holds a {found!r} archive where a {kind!r} archive is needed. Give another folder.")
+    try:
+        with safe_open(str(path / _ARRAYS), framework="numpy") as arrays:
+            arrays.keys()
+    except (SafetensorError, OSError, ValueError) as error:
+        raise InputError(f"{path / _ARRAYS} is missing or corrupted. Make the archive again.") from error
+    return Archive(path, found, manifest)
+
+
+def hash_file(path: Path) -> str:
+    """SHA-256 of a file, to state in a manifest what a result was made from."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

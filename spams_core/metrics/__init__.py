@@ -1,0 +1,1 @@
+"""Measures of surfaces, tracking and labels."""

@@ -1,0 +1,63 @@
+"""Settings are frozen dataclasses beside what they configure; this module turns them into plain data and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+import docstring_parser
+
+from spams_core.errors import InputError
+
+__all__ = ["field_help", "settings_from_dict", "settings_to_dict"]
+
+S = TypeVar("S")
+
+
+def settings_to_dict(settings: Any) -> dict[str, Any]:
+    """A settings dataclass as data that JSON can hold; paths become strings, tuples lists."""
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        if isinstance(value, Path):
+            return str(value)
+        if isinstance(value, (list, tuple)):
+            return [plain(item) for item in value]
+        return value
+
+    result: dict[str, Any] = plain(settings)
+    return result
+
+
+def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
+    """Rebuild a settings dataclass from `settings_to_dict`'s data.
+
+    Raises:
+        InputError: A key is unknown, or a value is outside the range that the dataclass checks.
+    """
+    hints = typing.get_type_hints(kind)
+    names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    unknown = sorted(set(data) - names)
+    if unknown:
+        raise InputError(f"{kind.__name__} has no setting {unknown[0]!r}. It knows: {', '.join(sorted(names))}.")
+
+    def typed(hint: Any, value: Any) -> Any:
+        if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
+            return settings_from_dict(typing.cast(type, hint), value)
+        if hint is Path or (Path in typing.get_args(hint) and isinstance(value, str)):
+            return Path(value)
+        if typing.get_origin(hint) is tuple and isinstance(value, list):
+            return tuple(value)
+        return value
+
+    return kind(**{name: typed(hints[name], value) for name, value in data.items()})
+
+
+def field_help(kind: type[Any]) -> dict[str, str]:
+    """The docstring below each field: the one help text, for `--help` and for tooltips alike."""
+    parsed = docstring_parser.parse_from_object(kind)
+    return {param.arg_name: (param.description or "").strip() for param in parsed.params}

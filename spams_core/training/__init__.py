@@ -1,0 +1,1 @@
+"""One loop; per network its settings and its loss."""
