@@ -1,0 +1,56 @@
+# Two commands do everything on a fresh Debian or Ubuntu machine with Python 3.11+: `make demo` and `make test`.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
+XVFB := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean system system-headless
+
+help:  ## Say what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+demo: system $(VENV)/.app  ## Install, open the window on the bundled recording and fit; results in out/demo
+	@if [ -n "$$DISPLAY" ]; then $(BIN)/python -m app.demo --out out/demo; \
+	else $(XVFB) $(BIN)/python -m app.demo --out out/demo --close; fi
+
+test: system-headless $(VENV)/.dev  ## Install, then lint, types and the whole suite
+	@$(MAKE) --no-print-directory lint
+	$(XVFB) $(BIN)/python -m pytest
+
+lint: $(VENV)/.dev  ## Style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev  ## Put the code into the project's style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev  ## Time the hot paths
+	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+clean:  ## Remove what was built, not the environment and not your runs
+	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis *.egg-info
+	find app spams_core tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+system:
+	@PYTHON=$(PYTHON) .ci/system_packages.sh
+
+system-headless:
+	@PYTHON=$(PYTHON) .ci/system_packages.sh --headless
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "$(PYTHON) is older than 3.11. Name a newer one: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	$(PIP) --editable '.[dev,synthetic]'
+	@touch $@ $(VENV)/.app
