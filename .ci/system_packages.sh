@@ -24,8 +24,9 @@ fi
 
 missing=()
 for package in "${packages[@]}"; do
-    # Since the change to 64-bit time some packages are called …t64.
-    if ! dpkg-query -W -f '${db:Status-Status}\n' "$package" "${package}t64" 2>/dev/null | grep -qx installed; then
+    # Since the change to 64-bit time some packages are called …t64; dpkg-query fails for the name it doesn't know.
+    states=$(dpkg-query -W -f '${db:Status-Status}\n' "$package" "${package}t64" 2>/dev/null || true)
+    if ! grep -qx installed <<<"$states"; then
         missing+=("$package")
     fi
 done
