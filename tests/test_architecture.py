@@ -52,7 +52,7 @@ def _run(*command: str, cwd: Path, **environment: str) -> str:
 
 
 def test_imports_point_down_only(capfd: pytest.CaptureFixture[str]) -> None:
-    failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), cache_dir=None)
+    failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
     assert failed == 0, capfd.readouterr().out
 
 
