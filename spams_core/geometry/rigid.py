@@ -1,0 +1,94 @@
+"""Rotations and rigid alignment, batched and differentiable."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+__all__ = ["rotation_from_vector", "skew", "vector_from_rotation", "weighted_procrustes"]
+
+
+def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """The matrix [v]× with [v]× w = v × w."""
+    x, y, z = vector.unbind(-1)
+    zero = torch.zeros_like(x)
+    return torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*vector.shape, 3)
+
+
+def rotation_from_vector(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """Rotation by |v| radians about v (Rodrigues): R = I + sin θ/θ [v]× + (1 − cos θ)/θ² [v]×².
+
+    Smooth everywhere, at v = 0 too, where the two fractions are replaced by their Taylor series.
+    """
+    squared = (vector * vector).sum(-1)
+    small = squared < 1e-4
+    # Both branches are differentiated, so the one that is not taken must not divide by zero either.
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    first = torch.where(small, 1 - squared / 6 + squared**2 / 120, angle.sin() / angle)
+    second = torch.where(small, 0.5 - squared / 24 + squared**2 / 720, (1 - angle.cos()) / safe)
+    cross = skew(vector)
+    eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
+    return eye + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)
+
+
+def vector_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
+    """The rotation vector with |v| ≤ π: the inverse of `rotation_from_vector`.
+
+    Goes by the unit quaternion, of which the largest component is taken from the diagonal (Shepperd 1978), so that it
+    is accurate at half turns; there the vector's sign is arbitrary. Smooth below half a turn.
+    """
+    r = rotation
+    diagonal = torch.stack([r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]], dim=-1)
+    # Rows of 4 q qᵀ for q = (w, x, y, z); any row is parallel to q, the one with the largest diagonal is well scaled.
+    xx, yy, zz = diagonal.unbind(-1)
+    wx, wy, wz = (r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1])
+    xy, xz, yz = (r[..., 0, 1] + r[..., 1, 0], r[..., 0, 2] + r[..., 2, 0], r[..., 1, 2] + r[..., 2, 1])
+    rows = torch.stack(
+        [
+            torch.stack([1 + xx + yy + zz, wx, wy, wz], dim=-1),
+            torch.stack([wx, 1 + xx - yy - zz, xy, xz], dim=-1),
+            torch.stack([wy, xy, 1 - xx + yy - zz, yz], dim=-1),
+            torch.stack([wz, xz, yz, 1 - xx - yy + zz], dim=-1),
+        ],
+        dim=-2,
+    )
+    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
+    row = rows.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
+    row = torch.where(row[..., :1] < 0, -row, row)  # w ≥ 0: the shorter way round
+    unit = row / row.norm(dim=-1, keepdim=True)
+    real, imaginary = unit[..., 0], unit[..., 1:]
+    squared = (imaginary * imaginary).sum(-1)
+    small = squared < 1e-8
+    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    # θ / sin(θ/2), with its Taylor series in sin²(θ/2) near 0.
+    scale = torch.where(small, 2 + squared / 3, 2 * torch.atan2(sine, real) / sine)
+    vector: Tensor = scale[..., None] * imaginary
+    return vector
+
+
+def weighted_procrustes(
+    source: Float[Tensor, "*batch N 3"], target: Float[Tensor, "*batch N 3"], weights: Float[Tensor, "*batch N"]
+) -> tuple[Float[Tensor, "*batch 3 3"], Float[Tensor, "*batch 3"]]:
+    """The rigid motion that minimises Σ w |R x + t − y|² (Kabsch 1976; Umeyama 1991 without scale).
+
+    Args:
+        source: Points x.
+        target: Points y, row by row.
+        weights: w ≥ 0, not all zero. At least three points that carry weight must not lie on one line.
+
+    Returns:
+        Rotations with determinant +1 and translations: `target ≈ source @ R.mT + t`.
+    """
+    share = (weights / weights.sum(-1, keepdim=True)).unsqueeze(-1)
+    source_center = (share * source).sum(-2, keepdim=True)
+    target_center = (share * target).sum(-2, keepdim=True)
+    covariance = (share * (target - target_center)).mT @ (source - source_center)
+    u, _, vh = torch.linalg.svd(covariance)
+    # A reflection would fit flat or mirrored points better; turning the weakest axis round keeps it a rotation.
+    flip = torch.ones_like(u[..., 0])
+    flip[..., 2] = torch.sign(torch.linalg.det(u @ vh))
+    rotation = (u * flip.detach().unsqueeze(-2)) @ vh
+    translation = target_center - source_center @ rotation.mT
+    return rotation, translation.squeeze(-2)
