@@ -1,0 +1,163 @@
+"""Sinusoidal networks modulated by a latent code, one per part, evaluated together."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from spams_core.errors import InputError
+
+__all__ = ["Blocks", "PartSirens", "SirenSettings", "gather_blocks", "scatter_blocks"]
+
+
+@dataclass(frozen=True)
+class SirenSettings:
+    """Size of one modulated SIREN."""
+
+    layers: int = 4
+    """Hidden layers, the first included."""
+    width: int = 128
+    """Units of a hidden layer."""
+    omega: float = 30.0
+    """Frequency that multiplies each layer's input (Sitzmann et al. 2020, eq. 5)."""
+    mapping_layers: int = 4
+    """Hidden layers of the network that maps a code to frequencies and phases."""
+    mapping_width: int = 128
+    """Units of those layers."""
+
+    def __post_init__(self) -> None:
+        if min(self.layers, self.width, self.mapping_layers, self.mapping_width) < 1 or self.omega <= 0:
+            raise InputError("SIREN settings must be positive.")
+
+
+class _PartLinear(nn.Module):
+    """Q linear layers whose weights lie in one tensor."""
+
+    def __init__(self, parts: int, inputs: int, outputs: int, bound: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(parts, inputs, outputs).uniform_(-bound, bound, generator=generator))
+        limit = 1 / math.sqrt(inputs)
+        self.bias = nn.Parameter(torch.empty(parts, 1, outputs).uniform_(-limit, limit, generator=generator))
+
+    def forward(self, x: Float[Tensor, "K N i"], part: Int[Tensor, "K"] | None) -> Float[Tensor, "K N o"]:
+        if part is None:
+            return torch.baddbmm(self.bias, x, self.weight)
+        return torch.baddbmm(self.bias[part], x, self.weight[part])
+
+
+class PartSirens(nn.Module):
+    """Q SIRENs with FiLM conditioning (Chan et al. 2021, §3.1): h ← sin(ω (1 + γ) ⊙ (W h + b) + β).
+
+    A mapping network of LeakyReLU layers turns a part's code into γ and β of every hidden layer.
+    """
+
+    def __init__(
+        self, parts: int, code_length: int, outputs: int, settings: SirenSettings, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.settings = settings
+        width, omega = settings.width, settings.omega
+        # Sitzmann et al. 2020, §3.2: these bounds keep every layer's activations arcsine-distributed.
+        bounds = [1 / 3] + [math.sqrt(6 / width) / omega] * (settings.layers - 1)
+        sizes = [3] + [width] * settings.layers
+        self.hidden = nn.ModuleList(
+            _PartLinear(parts, sizes[k], sizes[k + 1], bounds[k], generator) for k in range(settings.layers)
+        )
+        self.last = _PartLinear(parts, width, outputs, math.sqrt(6 / width) / omega, generator)
+        mapping = [code_length] + [settings.mapping_width] * settings.mapping_layers
+        self.mapping = nn.ModuleList(
+            _PartLinear(parts, i, o, math.sqrt(6 / i / (1 + 0.2**2)), generator)
+            for i, o in zip(mapping[:-1], mapping[1:], strict=True)
+        )
+        self.film_head = _PartLinear(parts, mapping[-1], 2 * settings.layers * width, 0.01, generator)
+        with torch.no_grad():
+            self.film_head.bias.zero_()
+            self.last.bias.zero_()
+
+    def film(self, codes: Float[Tensor, "Q G D"]) -> Float[Tensor, "Q G L 2 w"]:
+        """Frequencies γ and phases β for every part and code."""
+        h = codes
+        for layer in self.mapping:
+            h = nn.functional.leaky_relu(layer(h, None), 0.2)
+        h = self.film_head(h, None)
+        return h.reshape(*h.shape[:2], self.settings.layers, 2, self.settings.width)
+
+    def forward(
+        self,
+        points: Float[Tensor, "K G N 3"],
+        film: Float[Tensor, "Q G L 2 w"],
+        part: Int[Tensor, "K"] | None = None,
+    ) -> Float[Tensor, "K G N o"]:
+        """Evaluate blocks of points.
+
+        Args:
+            points: K blocks; G may be 1 when all codes see the same points.
+            film: From `film`, for all Q parts and G codes.
+            part: The part of each block; None means block k belongs to part k.
+
+        Returns:
+            Outputs for every block, code and point.
+        """
+        omega = self.settings.omega
+        if part is not None:
+            film = film[part]
+        blocks, groups = film.shape[:2]
+        h = points
+        for index, layer in enumerate(self.hidden):
+            shape = h.shape
+            z = layer(h.reshape(shape[0], shape[1] * shape[2], shape[3]), part)
+            z = z.reshape(shape[0], shape[1], shape[2], -1)
+            gamma, beta = film[:, :, index, 0].unsqueeze(2), film[:, :, index, 1].unsqueeze(2)
+            h = torch.sin(torch.addcmul(beta, omega * (1 + gamma), z))
+        out = self.last(h.reshape(blocks, groups * h.shape[2], h.shape[3]), part)
+        return out.reshape(blocks, groups, h.shape[2], -1)
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Pairs (point, part) sorted into equally long blocks of one part each.
+
+    Attributes:
+        part: [K] part of each block.
+        point: [K, B] index of each slot's point; padding repeats point 0.
+        slot: [M] flat slot of each pair.
+        pair_point: [M] point of each pair.
+        pair_part: [M] part of each pair.
+    """
+
+    part: Int[Tensor, "K"]
+    point: Int[Tensor, "K B"]
+    slot: Int[Tensor, "M"]
+    pair_point: Int[Tensor, "M"]
+    pair_part: Int[Tensor, "M"]
+
+
+def gather_blocks(active: Bool[Tensor, "N Q"], block: int = 256) -> Blocks:
+    """Sort the active (point, part) pairs into blocks, so that no part evaluates a point that it says nothing about."""
+    pair_part, pair_point = active.T.nonzero(as_tuple=True)
+    counts = active.sum(0)
+    blocks_of = (counts + block - 1) // block
+    first_block = torch.cumsum(blocks_of, 0) - blocks_of
+    first_pair = torch.cumsum(counts, 0) - counts
+    position = torch.arange(len(pair_part), device=active.device) - first_pair[pair_part]
+    slot = first_block[pair_part] * block + position
+    total = int(blocks_of.sum())
+    point = torch.zeros(total * block, dtype=torch.long, device=active.device)
+    point[slot] = pair_point
+    part = torch.repeat_interleave(torch.arange(active.shape[1], device=active.device), blocks_of)
+    return Blocks(part, point.reshape(total, block), slot, pair_point, pair_part)
+
+
+def scatter_blocks(
+    values: Float[Tensor, "K G B o"], blocks: Blocks, weights: Float[Tensor, "N Q"]
+) -> Float[Tensor, "G N o"]:
+    """Blend the blocks' outputs at each point by the parts' weights."""
+    groups, outputs = values.shape[1], values.shape[3]
+    flat = values.transpose(0, 1).reshape(groups, -1, outputs)[:, blocks.slot]
+    pair_weights = weights[blocks.pair_point, blocks.pair_part]
+    result = flat.new_zeros(groups, len(weights), outputs)
+    return result.index_add(1, blocks.pair_point, flat * pair_weights[:, None])
