@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import trimesh
 from jaxtyping import Float, Int
 from scipy.ndimage import gaussian_filter, maximum_filter, minimum_filter
 from scipy.stats import norm
@@ -20,6 +21,7 @@ __all__ = [
     "apply_noise",
     "axial_sigma_m",
     "incidence_cosines",
+    "interpolate_at_hits",
     "orbit_camera",
     "render_depth",
 ]
@@ -189,6 +191,36 @@ def incidence_cosines(
     cosines = np.zeros(face_ids.shape)
     cosines[hit] = np.abs((normals * rays[hit]).sum(-1))
     return cosines
+
+
+def interpolate_at_hits(
+    values: Float[np.ndarray, "V K"],
+    vertices_world: Float[np.ndarray, "V 3"],
+    faces: Int[np.ndarray, "F 3"],
+    depth_m: Float[np.ndarray, "H W"],
+    face_ids: Int[np.ndarray, "H W"],
+    camera: Camera,
+    pixels: Int[np.ndarray, "N 2"],
+) -> Float[np.ndarray, "N K"]:
+    """Vertex values where the rays of some pixels hit the mesh, by barycentric interpolation.
+
+    Args:
+        values: One row per vertex.
+        vertices_world, faces, camera: What `render_depth` was given.
+        depth_m, face_ids: What it returned; depth without noise.
+        pixels: Integer (u, v), each with a hit.
+    """
+    u, v = pixels[:, 0], pixels[:, 1]
+    corner_ids = faces[face_ids[v, u]]
+    rays = np.stack([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, np.ones(len(u))], axis=-1)
+    corners = _camera_points(vertices_world, camera)[corner_ids]
+    hits = rays * depth_m[v, u, None]
+    weights = trimesh.triangles.points_to_barycentric(corners, hits, "cramer")  # type: ignore[no-untyped-call]
+    # Rounding puts hits on an edge slightly outside.
+    weights = np.clip(weights, 0.0, None)
+    weights /= weights.sum(-1, keepdims=True)
+    interpolated: np.ndarray = np.einsum("nc,nck->nk", weights, values[corner_ids])
+    return interpolated
 
 
 def axial_sigma_m(depth_m: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:

@@ -57,7 +57,7 @@ def test_sphere_depth_lies_on_sphere_and_covers_its_silhouette():
     # A triangle with edges up to h lies at most h² / 6r below the sphere that its corners touch.
     sagitta = sphere.edges_unique_length.max() ** 2 / (6 * radius)
     below = radius - np.linalg.norm(points_world, axis=-1)
-    assert -1e-6 < below.min()
+    assert below.min() > -1e-6
     assert below.max() < sagitta + 1e-6 < 2e-4
     # A sphere of radius r at d on the optical axis is seen as a disc of angular radius asin(r / d).
     radius_px = camera.fx * np.tan(np.arcsin(radius / distance))
