@@ -1,0 +1,83 @@
+"""PLY: one mesh per file, binary, with part labels, part colours and comments (Turk 1994)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import UInt8
+from trimesh.exchange.ply import load_ply
+
+from spams_core.errors import InputError
+from spams_core.geometry.mesh import Mesh
+
+__all__ = ["read_ply", "write_ply"]
+
+
+def write_ply(
+    path: Path, mesh: Mesh, part_rgb: UInt8[np.ndarray, "Q 3"] | None = None, comments: Sequence[str] = ()
+) -> None:
+    """Write a mesh as little-endian binary PLY, vertices as float32 in the mesh's own frame and unit.
+
+    Args:
+        path: File to write.
+        mesh: Where it has part labels, each vertex carries its own as the property `part`.
+        part_rgb: Colour of each part, 0..255; vertices of a labelled mesh then carry red, green and blue.
+        comments: Lines of text for the header.
+    """
+    columns: list[tuple[str, str, str, np.ndarray[Any, Any]]] = [
+        (axis, "float", "<f4", mesh.vertices[:, k]) for k, axis in enumerate("xyz")
+    ]
+    if mesh.vertex_parts is not None:
+        if part_rgb is not None:
+            rgb = part_rgb[mesh.vertex_parts]
+            columns += [(name, "uchar", "u1", rgb[:, k]) for k, name in enumerate(("red", "green", "blue"))]
+        columns.append(("part", "uchar", "u1", mesh.vertex_parts))
+    vertices = np.empty(len(mesh.vertices), dtype=[(name, kind) for name, _, kind, _ in columns])
+    for name, _, _, values in columns:
+        vertices[name] = values
+    faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("indices", "<i4", (3,))])
+    faces["count"], faces["indices"] = 3, mesh.faces
+    header = [
+        "ply",
+        "format binary_little_endian 1.0",
+        *(f"comment {line}" for comment in comments for line in comment.splitlines()),
+        f"element vertex {len(vertices)}",
+        *(f"property {kind} {name}" for name, kind, _, _ in columns),
+        f"element face {len(faces)}",
+        "property list uchar int vertex_indices",
+        "end_header\n",
+    ]
+    with Path(path).open("wb") as file:
+        file.write("\n".join(header).encode())
+        file.write(vertices.tobytes())
+        file.write(faces.tobytes())
+
+
+def read_ply(path: Path) -> Mesh:
+    """Read a triangle mesh, ASCII or binary, and its part labels where it has the vertex property `part`.
+
+    Raises:
+        InputError: The file is missing, truncated, no PLY, without triangles, or refers to vertices it lacks.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            content = load_ply(file, skip_materials=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
+    except Exception as error:  # a foreign parser on broken bytes raises whatever comes
+        raise InputError(f"{path} is truncated or no PLY file. Export it again.") from error
+    vertices, faces = content.get("vertices"), content.get("faces")
+    if vertices is None or faces is None or len(faces) == 0:
+        raise InputError(f"{path} holds no triangles; a surface is needed. Export it with its faces.")
+    vertices, faces = np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise InputError(f"{path}: a face refers to vertex {faces.max()} of {len(vertices)}. Export it again.")
+    if not np.isfinite(vertices).all():
+        raise InputError(f"{path} has vertices that are not finite. Export it again.")
+    raw = content["metadata"]["_ply_raw"]["vertex"]
+    labelled = "part" in raw["properties"]
+    return Mesh(vertices, faces, np.asarray(raw["data"]["part"]).astype(np.int64).ravel() if labelled else None)
