@@ -127,7 +127,10 @@ def test_labels_agree_with_the_canonical_body(clouds, subjects):
         body = subjects.canonical(int(subjects.posed_identity[instance]))
         distance, nearest = cKDTree(body).query(clouds.rows("canonical", row, row + 1)[0].astype(np.float32))
         assert distance.max() < 0.05  # on the body, within its edges' length
-        assert (parts[nearest] == clouds.rows("labels", row, row + 1)[0]).mean() > 0.97
+        labels = clouds.rows("labels", row, row + 1)[0]
+        clear = subjects.part_weights[nearest].max(1) > 0.95  # not between two parts
+        np.testing.assert_array_equal(labels[clear], parts[nearest][clear])
+        assert clear.mean() > 0.8
 
 
 def test_clouds_repeat_with_their_seed(subjects, clouds, tmp_path):
