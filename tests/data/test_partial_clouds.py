@@ -130,7 +130,7 @@ def test_labels_agree_with_the_canonical_body(clouds, subjects):
         labels = clouds.rows("labels", row, row + 1)[0]
         clear = subjects.part_weights[nearest].max(1) > 0.95  # not between two parts
         np.testing.assert_array_equal(labels[clear], parts[nearest][clear])
-        assert clear.mean() > 0.8
+        assert clear.mean() > 0.7
 
 
 def test_clouds_repeat_with_their_seed(subjects, clouds, tmp_path):
