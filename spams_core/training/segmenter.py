@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, hash_file, read_archive
-from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, SegmenterSettings, write_segmenter
+from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, write_segmenter
 from spams_core.progress import Task
 from spams_core.settings import settings_to_dict
 from spams_core.training.loop import LoopSettings, run_training
@@ -80,8 +80,6 @@ class SegmenterTrainSettings:
     """Clouds of one step."""
     learning_rate: float = 2e-3
     """Adam's highest rate."""
-    warmup_steps: int = 100
-    """Steps over which the loss grows to its full weight, which steadies the first statistics."""
     label_smoothing: float = 0.02
     """Share of a label that goes to all parts alike."""
     canonical_weight: float = 0.3
@@ -102,3 +100,273 @@ class SegmenterTrainSettings:
             raise InputError("training: batch, validation_clouds, learning_rate and canonical_weight must be positive.")
         if not 0 <= self.label_smoothing < 1:
             raise InputError("training: label_smoothing must lie in [0, 1).")
+
+
+@dataclass(frozen=True)
+class Clouds:
+    """Partial clouds of one split in the upright frame, canonical units.
+
+    Attributes:
+        part_names: Names of the Q parts.
+        points: [C, N, 3], noisy as a depth camera sees them.
+        labels: [C, N] part of each point.
+        canonical: [C, N, 3] where each point lies on the body in the canonical pose.
+    """
+
+    part_names: tuple[str, ...]
+    points: Float[Tensor, "C N 3"]
+    labels: Int[Tensor, "C N"]
+    canonical: Float[Tensor, "C N 3"]
+
+
+def read_clouds(archive: Archive, split: Split) -> Clouds:
+    """Read one split of an archive of kind "clouds".
+
+    Raises:
+        InputError: The archive holds no clouds of this split, or its labels name parts that it does not have.
+    """
+    rows = np.nonzero(archive.array("split") == SPLITS.index(split))[0]
+    if not len(rows):
+        raise InputError(f"{archive.path} holds no {split} clouds. Generate more identities.")
+    part_names = tuple(archive.manifest["part_names"])
+    labels = archive.array("labels")[rows]
+    if labels.max() >= len(part_names):
+        raise InputError(f"{archive.path}: a label exceeds its {len(part_names)} part names. Make the archive again.")
+    points, canonical = (torch.from_numpy(archive.array(name)[rows]) for name in ("points", "canonical"))
+    return Clouds(part_names, points, torch.from_numpy(labels), canonical)
+
+
+def mirrored_parts(part_names: Sequence[str]) -> Int[Tensor, "Q"]:
+    """The part that each part becomes in a mirror: "left_x" and "right_x" swap, others stay.
+
+    Raises:
+        InputError: A left or right part has no counterpart.
+    """
+    swap = {"left_": "right_", "right_": "left_"}
+    mirrored = []
+    for name in part_names:
+        side = next((side for side in swap if name.startswith(side)), None)
+        other = name if side is None else swap[side] + name[len(side) :]
+        if other not in part_names:
+            raise InputError(f"part {name!r} has no counterpart {other!r}. Name both, or switch mirroring off.")
+        mirrored.append(list(part_names).index(other))
+    return torch.tensor(mirrored)
+
+
+def augment(
+    points: Float[Tensor, "B N 3"],
+    labels: Int[Tensor, "B N"],
+    canonical: Float[Tensor, "B N 3"],
+    mirrored: Int[Tensor, "Q"],
+    settings: AugmentSettings,
+    generator: torch.Generator,
+) -> tuple[Float[Tensor, "B M 3"], Int[Tensor, "B M"], Float[Tensor, "B M 3"]]:
+    """Random subsets of clouds, tilted, scaled, bent, cropped, noisy and mirrored, and centred on their medians again.
+
+    Args:
+        points: Upright frame, canonical units.
+        labels: Parts.
+        canonical: Canonical coordinates; change only in a mirror.
+        mirrored: From `mirrored_parts`.
+        settings: How much of everything.
+        generator: All draws.
+
+    Returns:
+        Points, labels and canonical coordinates of M points per cloud, M the same for the whole batch. Clouds of which
+        a crop leaves fewer than M points repeat some of them.
+    """
+    batch, total, _ = points.shape
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator)
+
+    def symmetric(*shape: int) -> Tensor:
+        return 2 * uniform(*shape) - 1
+
+    least = min(settings.least_points, total)
+    count = int(torch.randint(least, total + 1, (), generator=generator))
+    keep = _uncropped(points, settings, generator)
+    # Kept points come first, in random order; where they are too few they repeat.
+    order = (uniform(batch, total) + 2 * ~keep).argsort(dim=1)
+    chosen = order.gather(1, torch.arange(count) % keep.sum(1, keepdim=True))
+    points = points.gather(1, chosen[..., None].expand(-1, -1, 3))
+    canonical = canonical.gather(1, chosen[..., None].expand(-1, -1, 3))
+    labels = labels.gather(1, chosen)
+
+    # A few plane waves make a smooth field; wavelengths of 0.4 to 1.5 m, from folds of clothes to warped depth.
+    waves = 4
+    direction = nn.functional.normalize(torch.randn(batch, waves, 3, generator=generator), dim=-1)
+    wavelength = (0.4 + 1.1 * uniform(batch, waves, 1)) * CANONICAL_PER_METRE
+    phase = points @ (2 * math.pi * direction / wavelength).mT + 2 * math.pi * uniform(batch, 1, waves)
+    height = torch.randn(batch, waves, 3, generator=generator) * math.sqrt(2 / waves) * uniform(batch, 1, 1)
+    points = points + settings.bend_m * CANONICAL_PER_METRE * phase.sin() @ height
+
+    tilt = math.radians(settings.tilt_degrees) * symmetric(batch, 2)
+    yaw = math.radians(settings.yaw_degrees) * symmetric(batch)
+    rotation = _axis_rotation(tilt[:, 0], 0) @ _axis_rotation(tilt[:, 1], 2) @ _axis_rotation(yaw, 1)
+    points = points @ rotation.mT * (1 + settings.scale * symmetric(batch, 1, 1))
+
+    noise = torch.randn(points.shape, generator=generator)
+    points = points + settings.jitter_m * CANONICAL_PER_METRE * uniform(batch, 1, 1) * noise
+    points = points - points.median(dim=1, keepdim=True).values
+
+    if settings.mirror:
+        flip = uniform(batch) < 0.5
+        sign = torch.where(flip, -1.0, 1.0)[:, None]
+        points = torch.cat([points[..., :1] * sign[..., None], points[..., 1:]], dim=-1)
+        canonical = torch.cat([canonical[..., :1] * sign[..., None], canonical[..., 1:]], dim=-1)
+        labels = torch.where(flip[:, None], mirrored[labels], labels)
+    return points, labels, canonical
+
+
+def _uncropped(
+    points: Float[Tensor, "B N 3"], settings: AugmentSettings, generator: torch.Generator
+) -> Bool[Tensor, "B N"]:
+    """What remains after an occasional half-space and ball is cut away; at least two fifths of each cloud."""
+    batch, total, _ = points.shape
+    direction = nn.functional.normalize(torch.randn(batch, 3, 1, generator=generator), dim=1)
+    along = (points @ direction).squeeze(-1)
+    lost = 0.45 * torch.rand(batch, 1, generator=generator)
+    sure = torch.rand(batch, 1, generator=generator) < settings.cut_probability
+    rank = along.argsort(dim=1).argsort(dim=1)
+    cut = sure & (rank < lost * total)
+
+    seed = torch.randint(total, (batch,), generator=generator)
+    centre = points[torch.arange(batch), seed].unsqueeze(1)
+    radius = 0.05 + 0.2 * torch.rand(batch, 1, generator=generator)
+    sure = torch.rand(batch, 1, generator=generator) < settings.hole_probability
+    distance = (points - centre).norm(dim=-1)
+    hole = sure & (distance < radius)
+    keep = ~(cut | hole)
+    enough = keep.sum(1, keepdim=True) >= 0.4 * total
+    kept: Tensor = keep | ~enough
+    return kept
+
+
+def _axis_rotation(angle: Float[Tensor, "B"], axis: int) -> Float[Tensor, "B 3 3"]:
+    """Right-handed rotation about a coordinate axis, radians."""
+    rotation = torch.eye(3).repeat(len(angle), 1, 1)
+    a, b = (axis + 1) % 3, (axis + 2) % 3
+    rotation[:, a, a] = rotation[:, b, b] = angle.cos()
+    rotation[:, b, a] = angle.sin()
+    rotation[:, a, b] = -angle.sin()
+    return rotation
+
+
+def canonical_loss(
+    canonical: Float[Tensor, "*batch 3"], log_scale: Float[Tensor, "*batch"], target: Float[Tensor, "*batch 3"]
+) -> Float[Tensor, ""]:
+    """Mean negative log density d / b + 3 log b of the error d under b⁻³ exp(-d / b), without its constant.
+
+    Smallest at b = d / 3 for a known error d.
+    """
+    # The square root's slope is infinite at 0.
+    distance = ((canonical - target).square().sum(-1) + 1e-10).sqrt()
+    return (distance * (-log_scale).exp() + 3 * log_scale).mean()
+
+
+class SegmenterProblem:
+    """What the training loop minimises."""
+
+    def __init__(
+        self, segmenter: Segmenter, train: Clouds, validation: Clouds, settings: SegmenterTrainSettings
+    ) -> None:
+        self._segmenter, self._train, self._validation, self._settings = segmenter, train, validation, settings
+        self._device = next(segmenter.parameters()).device
+        self._mirrored = (
+            mirrored_parts(train.part_names) if settings.augment.mirror else torch.arange(len(train.part_names))
+        )
+
+    @property
+    def module(self) -> nn.Module:
+        """The network."""
+        return self._segmenter
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        """One group."""
+        return [{"params": list(self._segmenter.parameters()), "lr": self._settings.learning_rate}]
+
+    def losses(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+        """Cross-entropy of the parts and the negative log density of the canonical coordinates, augmented clouds."""
+        settings, clouds = self._settings, self._train
+        rows = torch.randint(len(clouds.points), (settings.batch,), generator=generator)
+        batch = augment(
+            clouds.points[rows].float(), clouds.labels[rows].long(), clouds.canonical[rows].float(),
+            self._mirrored, settings.augment, generator,
+        )  # fmt: skip
+        points, labels, target = (value.to(self._device) for value in batch)
+        logits, canonical, log_scale = self._segmenter(points)
+        cross_entropy = nn.functional.cross_entropy(
+            logits.flatten(0, 1), labels.flatten(), label_smoothing=settings.label_smoothing
+        )
+        return {
+            "labels": cross_entropy,
+            "canonical": settings.canonical_weight * canonical_loss(canonical, log_scale, target),
+        }
+
+    def validate(self) -> dict[str, float]:
+        """Figures on evenly chosen validation clouds."""
+        return figures(self._segmenter, self._validation, self._settings.validation_clouds)
+
+
+def figures(segmenter: Segmenter, clouds: Clouds, count: int, batch: int = 16) -> dict[str, float]:
+    """Accuracy over all points, of the worst part, and errors of the canonical coordinates on evenly chosen clouds.
+
+    Args:
+        segmenter: In evaluation mode.
+        clouds: Held-out clouds.
+        count: Most clouds to take.
+        batch: Clouds that the network sees at once.
+
+    Returns:
+        "accuracy", "worst_part_accuracy" (mean recall of the part that fares worst), "canonical_median" and
+        "canonical_mean" in canonical units.
+    """
+    device = next(segmenter.parameters()).device
+    rows = torch.linspace(0, len(clouds.points) - 1, min(count, len(clouds.points))).round().long()
+    right, errors, labels = [], [], []
+    for some in torch.split(rows, batch):
+        with torch.inference_mode():
+            logits, canonical, _ = segmenter(clouds.points[some].float().to(device))
+        truth = clouds.labels[some].long()
+        labels.append(truth)
+        right.append(logits.argmax(-1).cpu() == truth)
+        errors.append((canonical.cpu() - clouds.canonical[some].float()).norm(dim=-1))
+    correct, truth, error = torch.cat(right).float(), torch.cat(labels), torch.cat(errors)
+    recalls = [float(correct[truth == part].mean()) for part in torch.unique(truth)]
+    return {
+        "accuracy": float(correct.mean()),
+        "worst_part_accuracy": min(recalls),
+        "canonical_median": float(error.median()),
+        "canonical_mean": float(error.mean()),
+    }
+
+
+def train_segmenter(settings: SegmenterTrainSettings) -> Task[Segmenter]:
+    """Train the segmenter and write it to `out/model`; continues from `out/checkpoint` when there is one.
+
+    Raises:
+        InputError: The clouds are missing or incomplete, the checkpoint belongs to other settings, or `out` cannot be
+            written.
+    """
+    device = choose_device(settings.device)
+    archive = read_archive(settings.clouds, "clouds")
+    train, validation, test = (read_clouds(archive, split) for split in SPLITS)
+    sizes = {"compact": COMPACT, "paper": PAPER}[settings.preset]
+    segmenter = Segmenter(replace(sizes, part_names=train.part_names), seed=settings.seed).to(device)
+    problem = SegmenterProblem(segmenter, train, validation, settings)
+    made_from = {
+        "settings": settings_to_dict(settings),
+        "clouds_sha256": hash_file(settings.clouds / "arrays.safetensors"),
+    }
+    history = yield from run_training(
+        problem, settings.loop, settings.out / "checkpoint", seed=settings.seed, fingerprint=made_from
+    )
+    segmenter.eval()
+    manifest: Mapping[str, Any] = {
+        **made_from,
+        "history": history.manifest(),
+        "metrics": {"test": figures(segmenter, test, len(test.points))},
+    }
+    write_segmenter(settings.out / "model", segmenter, manifest, replace=True)
+    return segmenter
