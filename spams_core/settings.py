@@ -12,7 +12,7 @@ import docstring_parser
 
 from spams_core.errors import InputError
 
-__all__ = ["field_help", "settings_from_dict", "settings_to_dict"]
+__all__ = ["field_help", "parse_frames", "settings_from_dict", "settings_to_dict"]
 
 S = TypeVar("S")
 
@@ -61,3 +61,27 @@ def field_help(kind: type[Any]) -> dict[str, str]:
     """The docstring below each field: the one help text, for `--help` and for tooltips alike."""
     parsed = docstring_parser.parse_from_object(kind)
     return {param.arg_name: (param.description or "").strip() for param in parsed.params}
+
+
+def parse_frames(text: str, count: int) -> range:
+    """Frames chosen by `a:b:step` out of `count`, as Python slices choose: a included, b not, negative from the end.
+
+    A single number chooses that frame, an empty text all of them.
+
+    Raises:
+        InputError: It is no such text, steps backwards, or chooses nothing.
+    """
+    fields = text.split(":")
+    try:
+        numbers = [int(field) if field.strip() else None for field in fields]
+        if len(numbers) == 1 and numbers[0] is not None:
+            chosen = range(count)[numbers[0] :][:1] if -count <= numbers[0] else range(0)
+        else:
+            chosen = range(count)[slice(*numbers)]
+    except (ValueError, TypeError) as error:
+        raise InputError(f"--frames {text}: write a:b:step, such as 0:100:2, or one number.") from error
+    if chosen.step < 0:
+        raise InputError(f"--frames {text}: the step must be positive. Write a:b:step, such as 0:100:2.")
+    if not chosen:
+        raise InputError(f"--frames {text} chooses none of the {count} frames, 0 to {count - 1}. Choose others.")
+    return chosen

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from spams_core import __version__
 from spams_core.errors import InputError
 
-__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_folder", "read_archive", "write_archive"]
+__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_file", "new_folder", "read_archive", "write_archive"]
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
@@ -107,6 +107,32 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another folder.") from error
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Fill a temporary file beside `path`, then rename it: the result is whole or absent; nothing is overwritten.
+
+    Raises:
+        InputError: `path` exists, or cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path} exists already. Choose another name, or remove it first.")
+    work = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        work = Path(name)
+        work.chmod(0o644)  # mkstemp makes it private
+        yield work
+        os.rename(work, path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another place.") from error
+    finally:
+        if work is not None:
+            work.unlink(missing_ok=True)
 
 
 def write_archive(
