@@ -1,0 +1,106 @@
+"""Make training subjects: synthetic identities in the canonical pose and in many others."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from spams_core.data.poses import Poses, neutral_pose, sample_poses
+from spams_core.data.subjects import SPLITS, Subjects, read_subjects
+from spams_core.data.synthetic_bodies import BodyGenerator
+from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
+from spams_core.io.archive import write_archive
+from spams_core.progress import Progress, Task
+from spams_core.settings import settings_to_dict
+
+__all__ = ["GenerateSettings", "generate"]
+
+logger = logging.getLogger(__name__)
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class GenerateSettings:
+    """Settings of `spams generate`."""
+
+    out: Path
+    """Folder for the subjects archive; must not exist yet."""
+    identities: int = 96
+    """Number of training identities."""
+    validation_identities: int = 8
+    """Number of validation identities, drawn apart from the training ones."""
+    test_identities: int = 8
+    """Number of test identities, drawn apart from the others."""
+    poses_per_identity: int = 30
+    """Poses of each identity, besides relaxed standing."""
+    seed: int = 0
+    """Seed of all draws; an identity doesn't change when more are asked for."""
+
+    def __post_init__(self) -> None:
+        if self.identities < 1:
+            raise InputError(f"identities is {self.identities}; at least 1 training identity is needed.")
+        for name in ("validation_identities", "test_identities", "poses_per_identity", "seed"):
+            if getattr(self, name) < 0:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+
+
+def generate(settings: GenerateSettings) -> Task[Subjects]:
+    """Draw identities and poses and write them as a subjects archive.
+
+    Raises:
+        InputError: anny isn't installed or the folder exists already or cannot be written.
+    """
+    if settings.out.exists():
+        raise InputError(f"{settings.out} exists already. Choose another folder, or remove it first.")
+    counts = (settings.identities, settings.validation_identities, settings.test_identities)
+    people = [(split, number) for split, count in enumerate(counts) for number in range(count)]
+    yield Progress(0, len(people), "Load the body model")
+    bodies = BodyGenerator()
+    logger.info("Generate %d identities in %d poses each", len(people), settings.poses_per_identity + 1)
+
+    each = settings.poses_per_identity + 1
+    vertices = len(bodies.part_weights)
+    canonical = np.empty((len(people), vertices, 3), dtype=np.float32)
+    posed = np.empty((len(people) * each, vertices, 3), dtype=np.float32)
+    for row, (split, number) in enumerate(people):
+        # One stream per split and number: adding identities changes none of the others.
+        generator = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(split, number)))
+        identity = bodies.sample_identity(generator)
+        sampled = sample_poses(generator, settings.poses_per_identity)
+        canonical[row] = bodies.canonical(identity)
+        assert np.abs(canonical[row]).max() <= 1.0, "a canonical body leaves the unit box"
+        rotations = np.concatenate([neutral_pose().rotations, sampled.rotations])
+        posed[row * each : (row + 1) * each] = bodies.posed(identity, Poses(rotations))
+        yield Progress(row + 1, len(people), f"{SPLITS[split]} identity {number + 1}")
+
+    inside = float((np.abs(posed) <= 1.0).all(axis=-1).mean())
+    logger.info("%.4f %% of the posed vertices lie in the unit box", 100 * inside)
+    yield Progress(len(people), len(people), "Write the archive", {"posed_inside_unit_box": inside})
+    write_archive(
+        settings.out,
+        "subjects",
+        {
+            "task": "generate",
+            "settings": settings_to_dict(settings),
+            "seed": settings.seed,
+            "anny_version": bodies.anny_version,
+            "canonical_per_metre": CANONICAL_PER_METRE,
+            "part_names": list(bodies.part_names),
+            "metrics": {"posed_inside_unit_box": inside},
+        },
+        {
+            "faces": bodies.faces,
+            "part_weights": bodies.part_weights,
+            "canonical": canonical,
+            "identity_split": np.array([split for split, _ in people], dtype=np.uint8),
+            "posed": posed,
+            "posed_identity": np.repeat(np.arange(len(people), dtype=np.int32), each),
+        },
+    )
+    return read_subjects(settings.out)
