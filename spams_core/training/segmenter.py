@@ -14,26 +14,28 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from spams_core.data.subjects import SPLITS, Split
-from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, hash_file, read_archive
 from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, write_segmenter
 from spams_core.progress import Task
 from spams_core.settings import settings_to_dict
-from spams_core.training.loop import LoopSettings, run_training
+from spams_core.training.loop import History, LoopSettings, run_training
 
 __all__ = [
     "AugmentSettings",
     "Clouds",
     "SegmenterProblem",
-    "SegmenterTrainSettings",
+    "SegmenterTraining",
     "augment",
     "canonical_loss",
     "mirrored_parts",
     "read_clouds",
     "train_segmenter",
 ]
+
+VALIDATE_EVERY = 250
+"""Steps between validations."""
 
 
 @dataclass(frozen=True)
@@ -67,19 +69,13 @@ class AugmentSettings:
 
 
 @dataclass(frozen=True)
-class SegmenterTrainSettings:
-    """Training of the point segmenter on rendered partial clouds."""
+class SegmenterTraining:
+    """Batches, rate and weights of the point segmenter."""
 
-    clouds: Path
-    """Archive of partial clouds."""
-    out: Path
-    """Folder for the checkpoint and, at the end, the model."""
-    preset: Literal["compact", "paper"] = "compact"
-    """Size of the network."""
     batch: int = 16
     """Clouds of one step."""
-    learning_rate: float = 2e-3
-    """Adam's highest rate."""
+    network_rate: float = 2e-3
+    """Adam's starting learning rate."""
     label_smoothing: float = 0.02
     """Share of a label that goes to all parts alike."""
     canonical_weight: float = 0.3
@@ -88,18 +84,12 @@ class SegmenterTrainSettings:
     """Clouds of a validation."""
     augment: AugmentSettings = field(default_factory=AugmentSettings)
     """Augmentation."""
-    loop: LoopSettings = field(default_factory=lambda: LoopSettings(steps=4000, validate_every=250))
-    """Length and rhythm."""
-    device: DeviceName = "auto"
-    """Where to compute."""
-    seed: int = 0
-    """Seeds weights and batches."""
 
     def __post_init__(self) -> None:
-        if min(self.batch, self.validation_clouds) < 1 or min(self.learning_rate, self.canonical_weight) <= 0:
-            raise InputError("training: batch, validation_clouds, learning_rate and canonical_weight must be positive.")
+        if min(self.batch, self.validation_clouds) < 1 or min(self.network_rate, self.canonical_weight) <= 0:
+            raise InputError("segmenter training: batches, network_rate and canonical_weight must be positive.")
         if not 0 <= self.label_smoothing < 1:
-            raise InputError("training: label_smoothing must lie in [0, 1).")
+            raise InputError("segmenter training: label_smoothing must lie in [0, 1).")
 
 
 @dataclass(frozen=True)
@@ -268,9 +258,7 @@ def canonical_loss(
 class SegmenterProblem:
     """What the training loop minimises."""
 
-    def __init__(
-        self, segmenter: Segmenter, train: Clouds, validation: Clouds, settings: SegmenterTrainSettings
-    ) -> None:
+    def __init__(self, segmenter: Segmenter, train: Clouds, validation: Clouds, settings: SegmenterTraining) -> None:
         self._segmenter, self._train, self._validation, self._settings = segmenter, train, validation, settings
         self._device = next(segmenter.parameters()).device
         self._mirrored = (
@@ -284,7 +272,7 @@ class SegmenterProblem:
 
     def parameter_groups(self) -> list[dict[str, Any]]:
         """One group."""
-        return [{"params": list(self._segmenter.parameters()), "lr": self._settings.learning_rate}]
+        return [{"params": list(self._segmenter.parameters()), "lr": self._settings.network_rate}]
 
     def losses(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy of the parts and the negative log density of the canonical coordinates, augmented clouds."""
@@ -342,31 +330,53 @@ def figures(segmenter: Segmenter, clouds: Clouds, count: int, batch: int = 16) -
     }
 
 
-def train_segmenter(settings: SegmenterTrainSettings) -> Task[Segmenter]:
-    """Train the segmenter and write it to `out/model`; continues from `out/checkpoint` when there is one.
+def train_segmenter(
+    data: Path,
+    out: Path,
+    *,
+    preset: Literal["compact", "paper"],
+    steps: int,
+    checkpoint_every_s: float,
+    device: torch.device,
+    seed: int,
+    training: SegmenterTraining | None = None,
+) -> Task[tuple[Path, History]]:
+    """Train the segmenter on an archive of clouds, or go on with a training that was killed.
+
+    Args:
+        data: Archive of kind "clouds".
+        out: Model folder; the archive goes to `segmenter` in it, the checkpoint to `checkpoints/segmenter`.
+        preset: Sizes of the network.
+        steps: Optimiser steps.
+        checkpoint_every_s: Seconds between checkpoints.
+        device: Where to compute.
+        seed: Seeds weights and batches.
+        training: Batches, rate and weights; the defaults when None.
+
+    Returns:
+        The archive's folder and the training curves.
 
     Raises:
         InputError: The clouds are missing or incomplete, the checkpoint belongs to other settings, or `out` cannot be
             written.
     """
-    device = choose_device(settings.device)
-    archive = read_archive(settings.clouds, "clouds")
+    training = training or SegmenterTraining()
+    archive = read_archive(data, "clouds")
     train, validation, test = (read_clouds(archive, split) for split in SPLITS)
-    sizes = {"compact": COMPACT, "paper": PAPER}[settings.preset]
-    segmenter = Segmenter(replace(sizes, part_names=train.part_names), seed=settings.seed).to(device)
-    problem = SegmenterProblem(segmenter, train, validation, settings)
+    sizes = replace({"compact": COMPACT, "paper": PAPER}[preset], part_names=train.part_names)
+    segmenter = Segmenter(sizes, seed=seed).to(device)
+    loop = LoopSettings(steps, checkpoint_every_s=checkpoint_every_s, validate_every=VALIDATE_EVERY)
     made_from = {
-        "settings": settings_to_dict(settings),
-        "clouds_sha256": hash_file(settings.clouds / "arrays.safetensors"),
-    }
+        "training": settings_to_dict(training), "seed": seed, "data_sha256": hash_file(data / "arrays.safetensors"),
+    }  # fmt: skip
     history = yield from run_training(
-        problem, settings.loop, settings.out / "checkpoint", seed=settings.seed, fingerprint=made_from
-    )
+        SegmenterProblem(segmenter, train, validation, training), loop, out / "checkpoints" / "segmenter", seed=seed,
+        fingerprint={**made_from, "model": settings_to_dict(sizes), "steps": steps},
+    )  # fmt: skip
     segmenter.eval()
     manifest: Mapping[str, Any] = {
-        **made_from,
-        "history": history.manifest(),
+        **made_from, "loop": settings_to_dict(loop), "history": history.manifest(), "torch": torch.__version__,
         "metrics": {"test": figures(segmenter, test, len(test.points))},
-    }
-    write_segmenter(settings.out / "model", segmenter, manifest, replace=True)
-    return segmenter
+    }  # fmt: skip
+    write_segmenter(out / "segmenter", segmenter, manifest, replace=True)
+    return out / "segmenter", history

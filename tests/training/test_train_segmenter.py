@@ -12,12 +12,12 @@ import torch
 
 from spams_core.errors import InputError
 from spams_core.io.archive import read_archive, write_archive
-from spams_core.models.segmenter import Segmenter, read_segmenter
-from spams_core.progress import run_to_end
-from spams_core.training.loop import LoopSettings
+from spams_core.models.segmenter import read_segmenter
+from spams_core.progress import Task, run_to_end
+from spams_core.training.loop import History
 from spams_core.training.segmenter import (
     AugmentSettings,
-    SegmenterTrainSettings,
+    SegmenterTraining,
     augment,
     canonical_loss,
     mirrored_parts,
@@ -144,38 +144,35 @@ def clouds(tmp_path: Path) -> Path:
     return tmp_path / "clouds"
 
 
-def settings_for(clouds: Path, out: Path, steps: int) -> SegmenterTrainSettings:
-    loop = LoopSettings(steps=steps, validate_every=2, checkpoint_every_s=1e-9)
-    return SegmenterTrainSettings(
-        clouds, out, batch=2, loop=loop, device="cpu", augment=AugmentSettings(least_points=64), validation_clouds=2
-    )
+def training_of(clouds: Path, out: Path, steps: int) -> Task[tuple[Path, History]]:
+    return train_segmenter(
+        clouds, out, preset="compact", steps=steps, checkpoint_every_s=1e-9, device=torch.device("cpu"), seed=0,
+        training=SegmenterTraining(batch=2, augment=AugmentSettings(least_points=64), validation_clouds=2),
+    )  # fmt: skip
 
 
-def test_a_killed_training_resumes_bit_for_bit(clouds: Path, tmp_path: Path):
-    whole = run_to_end(train_segmenter(settings_for(clouds, tmp_path / "a", 4)))
-    settings = settings_for(clouds, tmp_path / "a2", 4)
-    killed = train_segmenter(settings)
+def test_a_killed_training_resumes_bit_for_bit(clouds: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("spams_core.training.segmenter.VALIDATE_EVERY", 2)
+    whole, history = run_to_end(training_of(clouds, tmp_path / "a", 4))
+    assert [step for step, _ in history.validation] == [2, 4]
+    killed = training_of(clouds, tmp_path / "b", 4)
     for _ in range(3):
         next(killed)
     killed.close()
-    assert read_archive(settings.out / "checkpoint").manifest["step"] == 2
-    assert not (settings.out / "model").exists()
-    resumed = run_to_end(train_segmenter(settings))
-    assert isinstance(resumed, Segmenter)
-    for (name, value), again in zip(whole.state_dict().items(), resumed.state_dict().values(), strict=True):
-        assert torch.equal(value, again), name
-    read_segmenter(settings.out / "model", torch.device("cpu"))
-    manifest = read_archive(settings.out / "model", "segmenter").manifest
-    assert [step for step, _ in manifest["history"]["validation"]] == [2, 4]
-    assert set(manifest["metrics"]["test"]) == {
-        "accuracy", "worst_part_accuracy", "canonical_median", "canonical_mean",
-    }  # fmt: skip
+    assert read_archive(tmp_path / "b" / "checkpoints" / "segmenter").manifest["step"] == 2
+    assert not (tmp_path / "b" / "segmenter").exists()
+    resumed, _ = run_to_end(training_of(clouds, tmp_path / "b", 4))
+    first, again = (read_segmenter(path, torch.device("cpu")).state_dict() for path in (whole, resumed))
+    for name, value in first.items():
+        assert torch.equal(value, again[name]), name
+    figures = read_archive(resumed, "segmenter").manifest["metrics"]["test"]
+    assert set(figures) == {"accuracy", "worst_part_accuracy", "canonical_median", "canonical_mean"}
 
 
 def test_a_checkpoint_of_other_settings_is_refused(clouds: Path, tmp_path: Path):
-    run_to_end(train_segmenter(settings_for(clouds, tmp_path / "a", 2)))
+    run_to_end(training_of(clouds, tmp_path / "a", 2))
     with pytest.raises(InputError, match="other settings"):
-        run_to_end(train_segmenter(settings_for(clouds, tmp_path / "a", 4)))
+        run_to_end(training_of(clouds, tmp_path / "a", 4))
 
 
 def test_missing_split_and_foreign_labels_are_refused(clouds: Path, tmp_path: Path):
