@@ -1,0 +1,180 @@
+"""Label the subject's points in a recording with body parts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+from PIL import Image
+from tyro.conf import Positional
+
+from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.device import DeviceName, choose_device
+from spams_core.errors import InputError
+from spams_core.io.archive import hash_file, write_archive
+from spams_core.metrics.labels import label_accuracy
+from spams_core.models.segmenter import CloudLabels, label_clouds, read_segmenter
+from spams_core.progress import Progress, Task
+from spams_core.resources import resource_path
+from spams_core.settings import parse_frames, settings_to_dict
+
+__all__ = ["SegmentSettings", "Segmentation", "segment"]
+
+logger = logging.getLogger(__name__)
+
+_FRAMES_AT_ONCE = 4
+"""Frames per pass of the network: more save no time on a CPU and delay the first result."""
+
+_NO_LABEL = 255
+"""Grey level of a label image off the subject."""
+
+
+@dataclass(frozen=True)
+class SegmentSettings:
+    """Label the subject of a recording with body parts."""
+
+    sequence: Positional[Path]
+    """Recording: a folder with camera.json and depth."""
+    out: Path | None = None
+    """Folder to write points, labels and confidences to; it must not exist."""
+    model: Path | None = None
+    """Model folder; the bundled human model when left out."""
+    frames: str = ":"
+    """Frames to label, as a:b:step or one number."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    seed: int = 0
+    """Seeds the choice of the points that the network sees."""
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """Labelled points of T frames.
+
+    Attributes:
+        part_names: Names of the Q parts.
+        frame_indices: [T] frames of the recording.
+        points_world: Per frame [N, 3] metres.
+        labels: Per frame [N] most probable part.
+        confidences: Per frame [N] its probability.
+        accuracy: Share of right labels where the recording has label images, else None.
+    """
+
+    part_names: tuple[str, ...]
+    frame_indices: Int[np.ndarray, "T"]
+    points_world: list[Float[np.ndarray, "N 3"]]
+    labels: list[Int[np.ndarray, "N"]]
+    confidences: list[Float[np.ndarray, "N"]]
+    accuracy: float | None
+
+    def summary(self) -> dict[str, Any]:
+        """Frames, points, the share of each part, and the accuracy where it is known."""
+        counts = np.bincount(np.concatenate(self.labels), minlength=len(self.part_names))
+        shares = {name: float(count / counts.sum()) for name, count in zip(self.part_names, counts, strict=True)}
+        return {
+            "frames": len(self.frame_indices), "points": int(counts.sum()), "part_shares": shares,
+            "mean_confidence": float(np.concatenate(self.confidences).mean()), "segmentation_accuracy": self.accuracy,
+        }  # fmt: skip
+
+
+def segment(settings: SegmentSettings) -> Task[Segmentation]:
+    """Label every point of the subject in the chosen frames.
+
+    Reports once per frame; the preview holds `frame` [1], `points_world` [N, 3] and `labels` [N].
+
+    Raises:
+        InputError: The recording or the model is missing or broken, a frame shows no subject, the frames choose
+            nothing, or `out` exists or cannot be written.
+    """
+    device = choose_device(settings.device)
+    if settings.out is not None and settings.out.exists():
+        raise InputError(f"{settings.out} exists already. Choose another name, or remove it first.")
+    sequence = read_sequence(settings.sequence)
+    frames = parse_frames(settings.frames, sequence.frame_count)
+    model = (settings.model or resource_path("models/human")) / "segmenter"
+    segmenter = read_segmenter(model, device)
+    generator = np.random.default_rng(settings.seed)
+    part_names = segmenter.settings.part_names
+    logger.info("labelling %d frames of %s with %s", len(frames), sequence.name, model)
+
+    subjects: list[SubjectPoints] = []
+    results: list[CloudLabels] = []
+    right = known = 0
+    for start in range(0, len(frames), _FRAMES_AT_ONCE):
+        some = frames[start : start + _FRAMES_AT_ONCE]
+        read = [read_subject(sequence, t) for t in some]
+        found = label_clouds(segmenter, [subject.points_world for subject in read], sequence.camera, generator)
+        for t, subject, result in zip(some, read, found, strict=True):
+            metrics = {"confidence": float(result.probabilities.max(1).mean())}
+            truth = _true_labels(sequence, t, subject, len(part_names))
+            if truth is not None and (truth != _NO_LABEL).any():
+                sure = truth != _NO_LABEL
+                metrics["accuracy"] = label_accuracy(result.labels[sure], truth[sure])
+                right, known = right + round(metrics["accuracy"] * int(sure.sum())), known + int(sure.sum())
+            subjects.append(subject)
+            results.append(result)
+            preview = {"frame": np.array([t]), "points_world": subject.points_world, "labels": result.labels}
+            yield Progress(len(results), len(frames), f"Label frame {sequence.frame_names[t]}", metrics, preview)
+
+    segmentation = Segmentation(
+        part_names,
+        np.array(frames, dtype=np.int32),
+        [subject.points_world for subject in subjects],
+        [result.labels for result in results],
+        [result.probabilities.max(1) for result in results],
+        right / known if known else None,
+    )
+    if settings.out is not None:
+        _write(settings.out, segmentation, settings, model)
+    return segmentation
+
+
+def _true_labels(
+    sequence: DepthSequence, t: int, subject: SubjectPoints, part_count: int
+) -> Int[np.ndarray, "N"] | None:
+    """The label image's values at the subject's pixels; None where the recording has no label images.
+
+    Raises:
+        InputError: The image is missing, broken, of another size, or names a part that the model does not have.
+    """
+    if sequence.path is None or not (sequence.path / "labels").is_dir():
+        return None
+    path = sequence.path / "labels" / f"{sequence.frame_names[t]}.png"
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            values = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is missing or corrupted. Re-export it, or remove the folder labels.") from error
+    if values.shape != (sequence.camera.height, sequence.camera.width):
+        raise InputError(f"{path} is no grey image of the depth's size. Re-export it, or remove the folder labels.")
+    truth: np.ndarray[Any, Any] = values[subject.pixels[:, 1], subject.pixels[:, 0]].astype(np.int32)
+    if (truth[truth != _NO_LABEL] >= part_count).any():
+        raise InputError(
+            f"{path} holds part {truth[truth != _NO_LABEL].max()}, but the model has {part_count} parts (0 to "
+            f"{part_count - 1}; {_NO_LABEL} is none). Re-export it, or choose the model of these parts."
+        )
+    return truth
+
+
+def _write(out: Path, segmentation: Segmentation, settings: SegmentSettings, model: Path) -> None:
+    counts = [len(labels) for labels in segmentation.labels]
+    arrays = {
+        "frame_indices": segmentation.frame_indices,
+        "offsets": np.cumsum([0, *counts]).astype(np.int64),
+        "points_world": np.concatenate(segmentation.points_world),
+        "labels": np.concatenate(segmentation.labels).astype(np.uint8),
+        "confidences": np.concatenate(segmentation.confidences),
+    }
+    manifest = {
+        "task": "segment",
+        "settings": settings_to_dict(settings),
+        "part_names": list(segmentation.part_names),
+        "model_sha256": hash_file(model / "arrays.safetensors"),
+        "metrics": segmentation.summary(),
+    }
+    write_archive(out, "segmentation", manifest, arrays)
