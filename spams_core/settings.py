@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import docstring_parser
+import numpy as np
 
 from spams_core.errors import InputError
 
-__all__ = ["field_help", "parse_frames", "settings_from_dict", "settings_to_dict"]
+__all__ = ["field_help", "json_ready", "parse_frames", "settings_from_dict", "settings_to_dict"]
 
 S = TypeVar("S")
 
@@ -55,6 +57,23 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
         return value
 
     return kind(**{name: typed(hints[name], value) for name, value in data.items()})
+
+
+def json_ready(value: Any) -> Any:
+    """The value as JSON can hold it: numpy numbers and arrays plain, paths text, NaN and infinity null."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: json_ready(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): json_ready(item) for key, item in value.items()}
+    if isinstance(value, (np.ndarray, np.generic)):
+        return json_ready(value.tolist())
+    if isinstance(value, (list, tuple)):
+        return [json_ready(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
 
 
 def field_help(kind: type[Any]) -> dict[str, str]:

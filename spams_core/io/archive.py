@@ -58,6 +58,17 @@ class Archive:
             value: np.ndarray[Any, Any] = arrays.get_tensor(name)
             return value
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        """Shape of one array, without reading it.
+
+        Raises:
+            InputError: The archive has no array of that name.
+        """
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            if name not in arrays.keys():  # noqa: SIM118 - a safetensors handle is no mapping
+                raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+            return tuple(arrays.get_slice(name).get_shape())
+
     def rows(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
         """Rows start..stop of one array, read without touching the rest."""
         with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:

@@ -1,1 +1,80 @@
-"""The one service layer: generator functions that the command line and the window iterate."""
+"""The one service layer: generator functions that the command line and the window iterate.
+
+A row of `TASKS` gives a command and a form. Its module, `spams_core.tasks.NAME`, holds the function `NAME` and the
+settings `NameSettings`, and is imported when it is asked for: listing the tasks loads no networks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from spams_core.progress import Task
+from spams_core.settings import json_ready
+
+__all__ = ["TASKS", "TaskRow", "summarize"]
+
+
+def summarize(result: Any) -> dict[str, Any]:
+    """A task's result as data for people and for JSON.
+
+    A result says it with its method `summary()`, or is a mapping, or the path of what was written.
+    """
+    if hasattr(result, "summary"):
+        result = result.summary()
+    elif isinstance(result, Path):
+        result = {"path": result}
+    assert isinstance(result, Mapping)
+    plain: dict[str, Any] = json_ready(result)
+    return plain
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One task.
+
+    Attributes:
+        name: Its command, its module in `spams_core.tasks` and its function there.
+        help: What it does, in one line.
+        summary: Result → what `--json` prints.
+    """
+
+    name: str
+    help: str
+    summary: Callable[[Any], dict[str, Any]] = summarize
+
+    @property
+    def settings(self) -> type[Any]:
+        """The settings dataclass, e.g. `FitSettings`."""
+        kind: type[Any] = getattr(self._module, f"{self.name.capitalize()}Settings")
+        return kind
+
+    @property
+    def function(self) -> Callable[[Any], Task[Any]]:
+        """The task itself: settings → generator."""
+        task: Callable[[Any], Task[Any]] = getattr(self._module, self.name)
+        return task
+
+    @property
+    def _module(self) -> Any:
+        return import_module(f"{__name__}.{self.name}")
+
+
+_ROWS = (
+    TaskRow("generate", "Make training subjects: synthetic bodies in many poses."),
+    TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
+    TaskRow("train", "Train one network of a model."),
+    TaskRow("segment", "Label the points of a recording by body part."),
+    TaskRow("fit", "Fit a model to a depth recording."),
+    TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
+    TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer."),
+    TaskRow("export", "Write a fit's meshes as PLY, OBJ, GLB or NPZ."),
+    TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
+    TaskRow("info", "Say what a folder holds."),
+)
+
+TASKS: dict[str, TaskRow] = {row.name: row for row in _ROWS}
+"""Every task by name."""
