@@ -22,9 +22,9 @@ def bar_vertices(length: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
     sign = np.where(axis > axis.mean(), 1.0, -1.0)
     ball = axis - (axis.mean() + sign * 0.5)
     y = sign * length / 2 + ball * radius
-    return np.stack([np.asarray(mesh.vertices)[:, 1] * radius, y, np.asarray(mesh.vertices)[:, 0] * radius], 1), np.asarray(
-        mesh.faces
-    )
+    return np.stack(
+        [np.asarray(mesh.vertices)[:, 1] * radius, y, np.asarray(mesh.vertices)[:, 0] * radius], 1
+    ), np.asarray(mesh.faces)
 
 
 def bend(vertices: np.ndarray, angle: float) -> np.ndarray:

@@ -20,7 +20,7 @@ from safetensors.numpy import save_file
 from spams_core import __version__
 from spams_core.errors import InputError
 
-__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_file", "new_folder", "read_archive", "write_archive"]
+__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_file", "new_folder", "read_archive", "require_new", "write_archive"]
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
@@ -83,6 +83,23 @@ class Archive:
                 for name in arrays.keys()  # noqa: SIM118 - a safetensors handle is no mapping
                 if name.startswith(prefix)
             }
+
+
+def require_new(path: Path) -> None:
+    """Find out before a long task, not after it, that its result cannot be written.
+
+    Raises:
+        InputError: `path` exists, or its folder cannot be written.
+    """
+    path = Path(path)
+    if path.exists():
+        raise InputError(f"{path} exists already. Choose another name, or remove it first.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent):
+            pass
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}). Choose a folder that you may write.") from error
 
 
 @contextmanager

@@ -111,9 +111,7 @@ class Spam(nn.Module):
         film = self.part_decoder.film(shape_codes.flatten(1)[None])
         return self.part_decoder(points[None], film)[0]
 
-    def confidences(
-        self, points: Float[Tensor, "N 3"], shape_codes: Float[Tensor, "Q Ds"]
-    ) -> Float[Tensor, "N Q"]:
+    def confidences(self, points: Float[Tensor, "N 3"], shape_codes: Float[Tensor, "Q Ds"]) -> Float[Tensor, "N Q"]:
         """Blending weights of the parts: confidences below the threshold become 0, the rest sum to 1.
 
         The most confident part always counts, so that no point is left without any.
@@ -194,9 +192,7 @@ def write_network(folder: Path, network: Network, spam: Spam, manifest: Mapping[
     write_archive(folder / network, network, complete, arrays, replace=True)
 
 
-def read_spam(
-    folder: Path, device: torch.device, networks: tuple[Network, ...] = ("shape", "parts", "pose")
-) -> Spam:
+def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] = ("shape", "parts", "pose")) -> Spam:
     """Read a model's networks from the archives `folder/shape`, `folder/parts` and `folder/pose`.
 
     A one-part model has no part decoder, so its archive is not looked for.
@@ -214,7 +210,9 @@ def read_spam(
     for name in wanted:
         archive = archives.get(name) or read_archive(folder / name, name)
         if settings_from_dict(SpamSettings, archive.manifest["model"]) != settings:
-            raise InputError(f"{folder / name} belongs to a model of other sizes than {folder / 'shape'}. Train it again.")
+            raise InputError(
+                f"{folder / name} belongs to a model of other sizes than {folder / 'shape'}. Train it again."
+            )
         state = {}
         for key, value in archive.arrays().items():
             tensor = torch.from_numpy(value)

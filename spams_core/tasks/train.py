@@ -22,6 +22,7 @@ from spams_core.settings import settings_to_dict
 from spams_core.training.loop import History, LoopSettings, run_training
 from spams_core.training.parts import PartsProblem, PartsTraining
 from spams_core.training.pose import PoseProblem, PoseTraining
+from spams_core.training.segmenter import train_segmenter
 from spams_core.training.shape import ShapeProblem, ShapeTraining
 
 __all__ = ["PRESETS", "Preset", "TrainSettings", "Trained", "train"]
@@ -54,7 +55,7 @@ PRESETS: dict[PresetName, Preset] = {
         ShapeTraining(),
         PartsTraining(),
         PoseTraining(),
-        {"shape": 6_000, "parts": 4_000, "pose": 20_000, "segmenter": 12_000},
+        {"shape": 10_000, "parts": 4_000, "pose": 20_000, "segmenter": 12_000},
     ),
     # The paper's learning rates: 1e-4 for the networks, 1e-3 for the codes.
     "paper": Preset(
@@ -125,8 +126,6 @@ def train(settings: TrainSettings) -> Task[Trained]:
     device = choose_device(settings.device)
     preset = PRESETS[settings.preset]
     if settings.network == "segmenter":
-        from spams_core.training.segmenter import train_segmenter
-
         path, history = yield from train_segmenter(
             settings.data, settings.out, preset=settings.preset, steps=settings.steps or preset.steps["segmenter"],
             checkpoint_every_s=settings.checkpoint_every_s, device=device, seed=settings.seed,

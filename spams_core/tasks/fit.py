@@ -1,0 +1,190 @@
+"""Fit a model to a depth recording."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from tyro.conf import Positional
+
+from spams_core.data.fit import Fit, write_fit
+from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.device import DeviceName, choose_device
+from spams_core.errors import InputError
+from spams_core.fitting.observation import Observation
+from spams_core.fitting.result import build_fit
+from spams_core.fitting.solve import Solver, SolveSettings
+from spams_core.geometry.tsdf import observe_distance
+from spams_core.io.archive import hash_file, require_new
+from spams_core.models.segmenter import CloudLabels, label_clouds, read_segmenter
+from spams_core.models.spam import read_spam
+from spams_core.progress import Progress, Task
+from spams_core.resources import resource_path
+from spams_core.settings import parse_frames, settings_to_dict
+
+__all__ = ["PRESETS", "FitSettings", "Method", "Preset", "default_model", "fit"]
+
+logger = logging.getLogger(__name__)
+
+Method = Literal["spam", "npm"]
+Preset = Literal["fast", "accurate", "paper"]
+
+PRESETS: Mapping[Preset, SolveSettings] = {
+    "fast": SolveSettings(),
+    "accurate": SolveSettings(
+        align_iterations=200, rounds=20, iterations=20, part_points=160, surface_points=128, mesh_resolution=160
+    ),
+    # 20k points per frame and 500k around the canonical surface over the rounds, as in the paper.
+    "paper": SolveSettings(
+        align_iterations=300, rounds=50, iterations=20, part_points=3334, surface_points=1667, match_resolution=128,
+        mesh_resolution=256,
+    ),
+}  # fmt: skip
+"""What `--preset` chooses from."""
+
+_STORED_POINTS = 3000
+"""Observed points that a fit keeps per frame: enough to look at, 100 kB."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """Fit a model to a depth recording and write the result as a fit archive."""
+
+    sequence: Positional[Path]
+    """Recording: a folder with camera.json and depth/."""
+    out: Path
+    """Where the fit goes; a new folder."""
+    model: Path | None = None
+    """Model folder; without it the bundled human model."""
+    method: Method = "spam"
+    """Part-based model, or the one-part baseline (NPMs)."""
+    preset: Preset = "fast"
+    """How long and how finely to fit; paper has the paper's sizes and wants a GPU."""
+    frames: str = ":"
+    """Frames to fit, as start:stop:step."""
+    device: DeviceName = "auto"
+    """Where to compute."""
+    seed: int = 0
+    """Seed of every random draw."""
+    solve: SolveSettings | None = None
+    """Weights and lengths in detail; without it the preset's."""
+
+
+def default_model(method: Method) -> Path:
+    """Folder of the bundled model of a method."""
+    return resource_path("models/human" if method == "spam" else "models/human_one_part")
+
+
+def fit(settings: FitSettings) -> Task[Fit]:
+    """Segment, initialise, minimise, extract, write.
+
+    Reports carry the loss terms as metrics and now and then a preview: the model's surface in every frame
+    ("vertices_world" [T, V, 3], "faces", "vertex_parts", "frame_indices").
+
+    Raises:
+        InputError: Recording, model or output are missing, invalid or do not belong together.
+    """
+    started = time.perf_counter()
+    device = choose_device(settings.device)
+    solve = settings.solve or PRESETS[settings.preset]
+    require_new(settings.out)
+    sequence = read_sequence(settings.sequence)
+    frames = np.asarray(parse_frames(settings.frames, sequence.frame_count))
+    model = settings.model or default_model(settings.method)
+    yield Progress(0, 1, "Loading the model")
+    spam = read_spam(model, device)
+    if (settings.method == "npm") != (spam.part_count == 1):
+        needed = "one part" if settings.method == "npm" else "several parts"
+        raise InputError(f"--method {settings.method} needs a model of {needed}; {model} has {spam.part_count}.")
+    segmenter = read_segmenter(model / "segmenter", device)
+    if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
+        raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
+    generator = np.random.default_rng(settings.seed)
+    subjects: list[SubjectPoints] = []
+    labelled: list[CloudLabels] = []
+    for start in range(0, len(frames), 4):
+        chunk = [read_subject(sequence, int(t)) for t in frames[start : start + 4]]
+        subjects += chunk
+        labelled += label_clouds(segmenter, [seen.points_world for seen in chunk], sequence.camera, generator)
+        yield Progress(min(start + 4, len(frames)), len(frames), "Labelling the points")
+    if spam.part_count == 1:
+        labelled = [dataclasses.replace(found, labels=np.zeros_like(found.labels)) for found in labelled]
+    observations = [
+        _observe(sequence, int(t), seen, found, device)
+        for t, seen, found in zip(frames, subjects, labelled, strict=True)
+    ]
+    gaps = np.diff(frames)
+    adjacent = torch.from_numpy((np.abs(gaps) / sequence.fps <= 0.25) & (gaps == gaps.min(initial=1 << 30)))
+    solver = Solver(spam, observations, adjacent, solve, torch.Generator().manual_seed(settings.seed))
+    logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
+    solving = solver.run()
+    while True:
+        try:
+            report = next(solving)
+        except StopIteration as stop:
+            solution = stop.value
+            break
+        if report.preview:
+            report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
+        yield report
+    observed = []
+    for seen, found in zip(subjects, labelled, strict=True):
+        rows = generator.permutation(len(seen.points_world))[:_STORED_POINTS]
+        observed.append((seen.points_world[rows], seen.normals_world[rows], found.labels[rows].astype(np.int32)))
+    manifest: dict[str, Any] = {
+        "task": "fit",
+        "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
+        "sequence": str(Path(settings.sequence).resolve()),
+        "sequence_name": sequence.name,
+        "fps": sequence.fps,
+        "model": str(Path(model).resolve()),
+        "inputs": _input_hashes(Path(settings.sequence), Path(model)),
+        "part_names": list(spam.settings.part_names),
+        "loss_names": list(solution.loss_names),
+        "method": settings.method,
+        "preset": settings.preset,
+        "device": str(device),
+        "observation_bytes_per_frame": float(np.mean([seen.distance.bytes for seen in observations])),
+    }
+    yield Progress(1, 1, "Warping the mesh to every frame")
+    result = build_fit(
+        spam, solution.surface, solution.shape_codes, solution.pose_codes, solution.root_rotation,
+        solution.root_translation_m, observed, frames, solution.loss_history, manifest,
+        normal_gate_deg=solve.normal_gate_deg,
+    )  # fmt: skip
+    manifest["seconds_per_frame"] = (time.perf_counter() - started) / len(frames)
+    manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
+    write_fit(settings.out, result)
+    return result
+
+
+def _observe(
+    sequence: DepthSequence, t: int, seen: SubjectPoints, found: CloudLabels, device: torch.device
+) -> Observation:
+    depth_m, mask = sequence.read_depth_m(t), sequence.read_mask(t)
+    parts = np.full(depth_m.shape, -1, dtype=np.int8)
+    parts[seen.pixels[:, 1], seen.pixels[:, 0]] = found.labels
+    spread = torch.from_numpy(found.canonical_sigma).float()
+    return Observation(
+        torch.from_numpy(seen.points_world).to(device),
+        torch.from_numpy(seen.normals_world).to(device),
+        torch.from_numpy(found.labels.astype(np.int64)).to(device),
+        torch.from_numpy(found.canonical).float().to(device),
+        # 0.05 units, 6 cm, is a usual error; points that are much surer do not outweigh all others.
+        (1 / (1 + (spread / 0.05).square())).to(device),
+        observe_distance(depth_m, mask, sequence.camera, parts, device),
+    )
+
+
+def _input_hashes(sequence: Path, model: Path) -> dict[str, str]:
+    files = {"camera": sequence / "camera.json"}
+    files |= {f"model/{part.parent.name}": part for part in sorted(model.glob("*/arrays.safetensors"))}
+    return {name: hash_file(path) for name, path in files.items()}
