@@ -63,17 +63,33 @@ class TaskRow:
         return import_module(f"{__name__}.{self.name}")
 
 
+def _summarize_subjects(subjects: Any) -> dict[str, Any]:
+    counts = {
+        "identities": len(subjects.identity_split),
+        "poses": len(subjects.posed_identity),
+        "vertices": len(subjects.part_weights),
+        "parts": subjects.part_names,
+    }
+    return summarize({"path": subjects.archive.path, **counts})
+
+
+def _summarize_fit(fit: Any) -> dict[str, Any]:
+    told = ("method", "preset", "depth_residual_mm", "seconds_per_frame")
+    counts = {"frames": fit.frame_count, "vertices": len(fit.vertex_parts), "parts": fit.part_names}
+    return summarize({"path": fit.manifest["settings"]["out"], **counts, **{name: fit.manifest[name] for name in told}})
+
+
 _ROWS = (
-    TaskRow("generate", "Make training subjects: synthetic bodies in many poses."),
+    TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
     TaskRow("train", "Train one network of a model."),
     TaskRow("segment", "Label the points of a recording by body part."),
-    TaskRow("fit", "Fit a model to a depth recording."),
+    TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
     TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer."),
     TaskRow("export", "Write a fit's meshes as PLY, OBJ, GLB or NPZ."),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
-    TaskRow("info", "Say what a folder holds."),
+    TaskRow("info", "Say what a folder holds, or what comes with the program."),
 )
 
 TASKS: dict[str, TaskRow] = {row.name: row for row in _ROWS}

@@ -1,4 +1,4 @@
-"""Say what a folder holds: a recording, an archive, a model or an export."""
+"""Say what a folder holds, or what comes with the program."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 from tyro.conf import Positional
 
+from spams_core import __version__
 from spams_core.data.recording import read_sequence, read_subject
 from spams_core.errors import InputError
 from spams_core.io.archive import read_archive
 from spams_core.progress import Progress, Task
+from spams_core.resources import resource_path
 
 __all__ = ["InfoSettings", "info"]
 
@@ -24,10 +26,10 @@ _LOOKED_AT = 16
 
 @dataclass(frozen=True)
 class InfoSettings:
-    """Say what a folder holds: a recording, an archive, a model or an export."""
+    """Say what a folder holds (recording, model, fit, export); without one, what comes with the program."""
 
-    path: Positional[Path]
-    """Folder to look at."""
+    path: Positional[Path | None] = None
+    """Folder to look at; by default the program's own resources."""
 
 
 def info(settings: InfoSettings) -> Task[dict[str, Any]]:
@@ -41,6 +43,9 @@ def info(settings: InfoSettings) -> Task[dict[str, Any]]:
         InputError: The folder is nothing that this program knows, or it is faulty.
     """
     path = settings.path
+    if path is None:
+        yield Progress(0, 1, "Look at the program's resources")
+        return _describe_program()
     if (path / "camera.json").exists() or (path / "depth").is_dir():
         return (yield from _describe_sequence(path))
     yield Progress(0, 1, f"Look at {path}")
@@ -55,6 +60,17 @@ def info(settings: InfoSettings) -> Task[dict[str, Any]]:
         }
     what = "is no folder" if not path.is_dir() else "holds neither camera.json nor manifest.json"
     raise InputError(f"{path} {what}. Give the folder of a recording, a model, a fit or an export.")
+
+
+def _describe_program() -> dict[str, Any]:
+    resources = resource_path(".")
+    folders = sorted(file.parent for name in ("manifest.json", "camera.json") for file in resources.rglob(name))
+    return {
+        "kind": "program",
+        "version": __version__,
+        "resources": str(resources),
+        "bundled": [str(folder.relative_to(resources)) for folder in folders],
+    }
 
 
 def _describe_sequence(path: Path) -> Task[dict[str, Any]]:
