@@ -53,11 +53,13 @@ class Subjects:
 
     def canonical(self, identity: int) -> Float[np.ndarray, "V 3"]:
         """Canonical vertices of one identity, canonical units."""
-        return self.archive.rows("canonical", identity, identity + 1)[0]
+        vertices: np.ndarray[Any, Any] = self.archive.rows("canonical", identity, identity + 1)[0]
+        return vertices
 
     def posed(self, instance: int) -> Float[np.ndarray, "V 3"]:
         """Posed vertices of one instance, posed frame, canonical units."""
-        return self.archive.rows("posed", instance, instance + 1)[0]
+        vertices: np.ndarray[Any, Any] = self.archive.rows("posed", instance, instance + 1)[0]
+        return vertices
 
 
 def read_subjects(path: Path) -> Subjects:

@@ -36,9 +36,7 @@ class CodeSpace:
             InputError: There are fewer than two codes.
         """
         if len(codes) < 2:
-            raise InputError(
-                "The model holds fewer than two training codes; a prior needs more. Train it on more data."
-            )
+            raise InputError("The model holds fewer than two training codes; a prior needs more. Train it again.")
         mean = codes.mean(0)
         _, singular, directions = torch.linalg.svd((codes - mean).flatten(1), full_matrices=False)
         rank = min(components, int((singular > 1e-5 * singular[0]).sum()), len(codes) - 1)
@@ -52,7 +50,8 @@ class CodeSpace:
     def encode(self, codes: Float[Tensor, "*batch Q D"]) -> Float[Tensor, "*batch K"]:
         """Whitened coordinates of the nearest codes in the space."""
         flat = self.basis.flatten(1)
-        return (codes - self.mean).flatten(-2) @ (flat / flat.square().sum(1, keepdim=True)).T
+        z: Tensor = (codes - self.mean).flatten(-2) @ (flat / flat.square().sum(1, keepdim=True)).T
+        return z
 
 
 def part_directions(codes: Float[Tensor, "I Q D"], count: int) -> Float[Tensor, "Q count D"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -70,8 +71,7 @@ class PartSirens(nn.Module):
         self.last = _PartLinear(parts, width, outputs, math.sqrt(6 / width) / omega, generator)
         mapping = [code_length] + [settings.mapping_width] * settings.mapping_layers
         self.mapping = nn.ModuleList(
-            _PartLinear(parts, i, o, math.sqrt(6 / i / (1 + 0.2**2)), generator)
-            for i, o in zip(mapping[:-1], mapping[1:], strict=True)
+            _PartLinear(parts, i, o, math.sqrt(6 / i / (1 + 0.2**2)), generator) for i, o in itertools.pairwise(mapping)
         )
         self.film_head = _PartLinear(parts, mapping[-1], 2 * settings.layers * width, 0.01, generator)
         with torch.no_grad():
@@ -84,7 +84,8 @@ class PartSirens(nn.Module):
         for layer in self.mapping:
             h = nn.functional.leaky_relu(layer(h, None), 0.2)
         h = self.film_head(h, None)
-        return h.reshape(*h.shape[:2], self.settings.layers, 2, self.settings.width)
+        film: Tensor = h.reshape(*h.shape[:2], self.settings.layers, 2, self.settings.width)
+        return film
 
     def forward(
         self,
@@ -113,7 +114,7 @@ class PartSirens(nn.Module):
             z = z.reshape(shape[0], shape[1], shape[2], -1)
             gamma, beta = film[:, :, index, 0].unsqueeze(2), film[:, :, index, 1].unsqueeze(2)
             h = torch.sin(torch.addcmul(beta, omega * (1 + gamma), z))
-        out = self.last(h.reshape(blocks, groups * h.shape[2], h.shape[3]), part)
+        out: Tensor = self.last(h.reshape(blocks, groups * h.shape[2], h.shape[3]), part)
         return out.reshape(blocks, groups, h.shape[2], -1)
 
 

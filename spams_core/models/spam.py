@@ -109,7 +109,8 @@ class Spam(nn.Module):
         if self.part_count == 1:
             return torch.full((*points.shape[:2], 1), 20.0, dtype=points.dtype, device=points.device)
         film = self.part_decoder.film(shape_codes.flatten(1)[None])
-        return self.part_decoder(points[None], film)[0]
+        logits: Tensor = self.part_decoder(points[None], film)[0]
+        return logits
 
     def confidences(self, points: Float[Tensor, "N 3"], shape_codes: Float[Tensor, "Q Ds"]) -> Float[Tensor, "N Q"]:
         """Blending weights of the parts: confidences below the threshold become 0, the rest sum to 1.
@@ -210,9 +211,7 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
     for name in wanted:
         archive = archives.get(name) or read_archive(folder / name, name)
         if settings_from_dict(SpamSettings, archive.manifest["model"]) != settings:
-            raise InputError(
-                f"{folder / name} belongs to a model of other sizes than {folder / 'shape'}. Train it again."
-            )
+            raise InputError(f"{folder / name} has other sizes than {folder / 'shape'}. Train it again.")
         state = {}
         for key, value in archive.arrays().items():
             tensor = torch.from_numpy(value)

@@ -51,7 +51,8 @@ def flow_loss(
     flow: Float[Tensor, "*batch N 3"], true_flow: Float[Tensor, "*batch N 3"], weights: Float[Tensor, "*batch N"]
 ) -> Tensor:
     """Mean ℓ2 length of the flow's error, points weighted by part confidence (the paper's pose loss)."""
-    return ((flow - true_flow).norm(dim=-1) * weights).sum() / weights.sum().clamp_min(1e-9)
+    length: Tensor = (flow - true_flow).norm(dim=-1)
+    return (length * weights).sum() / weights.sum().clamp_min(1e-9)
 
 
 class PoseProblem:
@@ -149,7 +150,8 @@ class PoseProblem:
     def validate(self) -> dict[str, float]:
         """End-point error in canonical units on unseen poses after fitting their codes to the true flow."""
         codes, held_out = self._module.codes, self._module.held_out_codes
-        assert isinstance(codes, Tensor) and isinstance(held_out, Tensor)
+        assert isinstance(codes, Tensor)
+        assert isinstance(held_out, Tensor)
         if not len(held_out):
             return {}
         generator = torch.Generator().manual_seed(1)

@@ -171,8 +171,8 @@ def eikonal_terms(
         distance: True signed distances there.
 
     Returns:
-        surface |f|, normal 1 − cos(∇f, n), eikonal |‖∇f‖ − 1|, off exp(−100 |f|) farther than 0.05 from the surface, and
-        distance |f − d|.
+        surface |f|, normal 1 − cos(∇f, n), eikonal |‖∇f‖ − 1|, off exp(−100 |f|) farther than 0.05 from the surface,
+        and distance |f − d|.
     """
     gradient = torch.cat([surface_gradient, off_gradient], dim=-2)
     gradient_weights = torch.cat([weights, off_weights[..., : off_gradient.shape[-2]]], dim=-1)
@@ -247,7 +247,8 @@ class ShapeProblem:
         """Mean |f| on the surface of training identities, and of unseen ones after fitting their codes."""
         generator = torch.Generator().manual_seed(1)
         codes, held_out = self._module.codes, self._module.held_out_codes
-        assert isinstance(codes, Tensor) and isinstance(held_out, Tensor)
+        assert isinstance(codes, Tensor)
+        assert isinstance(held_out, Tensor)
         figures = {"surface_error": self._surface_error(self.data, codes.detach(), generator)}
         if self.held_out is None:
             return figures
