@@ -74,9 +74,16 @@ def _summarize_subjects(subjects: Any) -> dict[str, Any]:
 
 
 def _summarize_fit(fit: Any) -> dict[str, Any]:
-    told = ("method", "preset", "depth_residual_mm", "seconds_per_frame")
-    counts = {"frames": fit.frame_count, "vertices": len(fit.vertex_parts), "parts": fit.part_names}
-    return summarize({"path": fit.manifest["settings"]["out"], **counts, **{name: fit.manifest[name] for name in told}})
+    told = {name: fit.manifest[name] for name in ("method", "preset", "depth_residual_mm", "seconds_per_frame")}
+    return summarize({"path": fit.manifest["settings"]["out"], **_fit_counts(fit), **told})
+
+
+def _summarize_edit(fit: Any) -> dict[str, Any]:
+    return summarize({"path": fit.manifest["edit"]["out"], **_fit_counts(fit)})
+
+
+def _fit_counts(fit: Any) -> dict[str, Any]:
+    return {"frames": fit.frame_count, "vertices": len(fit.vertex_parts), "parts": fit.part_names}
 
 
 _ROWS = (
@@ -86,7 +93,7 @@ _ROWS = (
     TaskRow("segment", "Label the points of a recording by body part."),
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
-    TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer."),
+    TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer.", _summarize_edit),
     TaskRow("export", "Write a fit's meshes as PLY, OBJ, GLB or NPZ."),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
     TaskRow("info", "Say what a folder holds, or what comes with the program."),
