@@ -86,12 +86,17 @@ def intersection_over_union(
         In [0, 1]; 0 where no point is inside either surface.
     """
     points = generator.uniform(-bound, bound, (count, 3))
-    candidates = [points[_in_bounding_box(points, mesh)] for mesh in (predicted, truth)]
-    inside_predicted = candidates[0][contains(candidates[0], predicted)]
-    inside_truth = candidates[1][contains(candidates[1], truth)]
-    shared = int(contains(inside_predicted[_in_bounding_box(inside_predicted, truth)], truth).sum())
-    union = len(inside_predicted) + len(inside_truth) - shared
-    return shared / union if union else 0.0
+    near = points[_in_bounding_box(points, predicted) | _in_bounding_box(points, truth)]
+    inside_predicted, inside_truth = _inside(near, predicted), _inside(near, truth)
+    union = int((inside_predicted | inside_truth).sum())
+    return int((inside_predicted & inside_truth).sum()) / union if union else 0.0
+
+
+def _inside(points: Float[np.ndarray, "N 3"], mesh: Mesh) -> np.ndarray[Any, Any]:
+    """[N] bool."""
+    inside = _in_bounding_box(points, mesh)
+    inside[inside] = contains(points[inside], mesh)
+    return inside
 
 
 def _in_bounding_box(points: Float[np.ndarray, "N 3"], mesh: Mesh) -> np.ndarray[Any, Any]:
