@@ -55,7 +55,7 @@ PRESETS: dict[PresetName, Preset] = {
         ShapeTraining(),
         PartsTraining(),
         PoseTraining(),
-        {"shape": 10_000, "parts": 4_000, "pose": 20_000, "segmenter": 12_000},
+        {"shape": 5_000, "parts": 2_000, "pose": 12_000, "segmenter": 12_000},
     ),
     # The paper's learning rates: 1e-4 for the networks, 1e-3 for the codes.
     "paper": Preset(
@@ -157,7 +157,7 @@ def train(settings: TrainSettings) -> Task[Trained]:
     training = settings_to_dict(getattr(preset, network))
     fingerprint = {
         "data": data_hash, "network": network, "training": training, "model": settings_to_dict(model_settings),
-        "seed": settings.seed, "steps": loop.steps,
+        "seed": settings.seed,
     }  # fmt: skip
     logger.info("training %s on %s, %d steps", network, device, loop.steps)
     history = yield from run_training(

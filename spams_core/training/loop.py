@@ -85,6 +85,8 @@ def run_training(
 ) -> Task[History]:
     """Minimise a problem's losses; on the same machine a resumed run equals an uninterrupted one bit for bit.
 
+    A run may be resumed with another number of steps; the learning rate then follows the new cosine from there.
+
     Args:
         problem: What is trained; changed in place.
         settings: Length and rhythm.
