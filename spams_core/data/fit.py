@@ -125,6 +125,11 @@ def read_fit(path: Path) -> Fit:
         and fit.pose_codes.shape[0] == fit.root_rotation.shape[0] == fit.root_translation_m.shape[0] == frames
         and fit.observed_offsets.shape == (frames + 1,)
         and fit.vertex_parts.shape == (vertices,)
+        and frames > 0
+        and len(fit.faces) > 0
+        and 0 <= int(fit.faces.min()) <= int(fit.faces.max()) < vertices
+        and bool(np.isfinite(fit.vertices_world).all())
+        and int(fit.observed_offsets[-1]) == len(fit.observed_points) == len(fit.observed_labels)
         and "part_names" in fit.manifest
         and "loss_names" in fit.manifest
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -103,6 +104,22 @@ def test_recording_that_is_too_short_is_refused(tmp_path: Path) -> None:
     recording = write_recording(tmp_path / "recording")
     fit = write_box_fit(tmp_path / "fit", recording, change=lambda fit: replace(fit, frame_indices=np.array([0, 3])))
     with pytest.raises(InputError, match="has 3 frames, but frame 3 was fitted"):
+        run_to_end(evaluate(settings(fit)))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda fit: replace(fit, faces=fit.faces[:0]),
+        lambda fit: replace(fit, faces=fit.faces + 1),
+        lambda fit: replace(fit, vertices_world=fit.vertices_world * np.float32(np.nan)),
+        lambda fit: replace(fit, observed_offsets=fit.observed_offsets + 1),
+    ],
+)
+def test_damaged_fit_is_refused(tmp_path: Path, damage: Callable[[Fit], Fit]) -> None:
+    """These would bring down the geometry libraries, not just give wrong figures."""
+    fit = write_box_fit(tmp_path / "fit", write_recording(tmp_path / "recording"), change=damage)
+    with pytest.raises(InputError, match="it is corrupted"):
         run_to_end(evaluate(settings(fit)))
 
 
