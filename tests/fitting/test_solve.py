@@ -51,9 +51,7 @@ def observe(spam: Spam, z_shape: torch.Tensor, z_pose: torch.Tensor, roots: torc
         distance = observe_distance(depth, depth > 0, CAMERA, parts, torch.device("cpu"))
         confidence = torch.ones(len(facing))
         labels, canonical = surface.parts[facing], surface.vertices[facing]
-        observations.append(
-            Observation(vertices[facing], normals[facing], labels, canonical, confidence, distance)
-        )
+        observations.append(Observation(vertices[facing], normals[facing], labels, canonical, confidence, distance))
     return observations, world
 
 
