@@ -2,7 +2,7 @@
 
 A pose is a rotation per joint relative to its parent, written in canonical axes (+x the subject's left, +y up, +z
 forward) of the rest A-pose. With G the rotation that takes a bone from rest to its posed orientation, G_child =
-G_parent · R_joint. Samplers work in anatomical angles, which are clipped to `LIMITS_DEG` and then turned into rotations.
+G_parent · R_joint. Samplers work in anatomical angles, clipped to `LIMITS_DEG` and then turned into rotations.
 """
 
 from __future__ import annotations
@@ -22,11 +22,14 @@ __all__ = [
     "JOINT_INDEX",
     "LEG_LENGTH_M",
     "LIMITS_DEG",
+    "NECK",
     "NEUTRAL_DEG",
     "PARENTS",
     "REST_JOINTS_M",
+    "SPINE",
     "Motion",
     "Poses",
+    "floor_clearance_m",
     "intersects_itself",
     "joint_positions_m",
     "neutral_pose",
@@ -34,12 +37,13 @@ __all__ = [
     "sample_angles",
     "sample_motion",
     "sample_poses",
+    "split_twist",
 ]
 
 Array = np.ndarray[Any, Any]
 
-_SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
-_NECK = ("neck01", "neck02", "neck03", "head")
+SPINE = ("spine05", "spine04", "spine03", "spine02", "spine01")
+NECK = ("neck01", "neck02", "neck03", "head")
 _ARM = ("clavicle", "shoulder01", "upperarm01", "upperarm02", "lowerarm01", "lowerarm02", "wrist")
 _LEG = ("upperleg01", "upperleg02", "lowerleg01", "lowerleg02", "foot")
 _FINGERS = tuple(f"finger{finger}-{bone}" for finger in range(1, 6) for bone in range(1, 4))
@@ -83,14 +87,16 @@ _REST_LEFT_M: dict[str, tuple[float, float, float]] = {
     "lowerleg02": (0.175, -0.680, 0.008),
     "foot": (0.198, -0.905, -0.009),
 }
-_SOLE_BELOW_ANKLE_M = 0.08
+# Heel, ball and toes of the left sole relative to the ankle.
+_SOLE_M = np.array([[0.0, -0.083, -0.05], [0.0, -0.083, 0.12], [0.02, -0.075, 0.18]])
+_LIMB_RADIUS_M = 0.05  # of what else may touch the floor: knees, hands, the seat
 
 
 def _tree() -> tuple[tuple[str, ...], tuple[int, ...], Array]:
     """Names, parents (-1 is the root) and rest positions of all joints; parents come before children."""
     parent: dict[str, str | None] = {}
     last: str | None = None
-    for name in _SPINE + _NECK:
+    for name in SPINE + NECK:
         parent[name], last = last, name
     for suffix in (".L", ".R"):
         last = "spine01"
@@ -126,8 +132,8 @@ class Poses:
     """T poses of anybody's skeleton.
 
     Attributes:
-        rotations: [T, J, 3] rotation vectors in radians, one per joint of `JOINTS`, relative to the parent, in canonical
-            axes of the rest A-pose; zeros are the A-pose.
+        rotations: [T, J, 3] rotation vectors in radians, one per joint of `JOINTS`, relative to the parent, in
+            canonical axes of the rest A-pose; zeros are the A-pose.
     """
 
     rotations: Float[np.ndarray, "T J 3"]
@@ -146,8 +152,8 @@ class Motion:
     Attributes:
         poses: T poses.
         root_rotation: [T, 3, 3] from the posed frame to the world.
-        root_translation_m: [T, 3] the root in the world: metres, +y up. The lower foot of an average adult stands on
-            y ≈ 0; `BodyGenerator.grounded` puts a given body's lower foot on the floor.
+        root_translation_m: [T, 3] the root in the world: metres, +y up. The average adult stands on y = 0;
+            `BodyGenerator.grounded` makes a given body stand there.
         fps: Frames per second.
     """
 
@@ -170,6 +176,30 @@ def joint_positions_m(poses: Poses) -> tuple[Float[np.ndarray, "T J 3"], Float[n
             turned[:, joint] = turned[:, parent] @ local[:, joint]
             place[:, joint] = place[:, parent] + turned[:, parent] @ (REST_JOINTS_M[joint] - REST_JOINTS_M[parent])
     return place, turned
+
+
+def floor_clearance_m(motion: Motion) -> Float[np.ndarray, "T"]:
+    """Height of the average adult's lowest point above the floor, metres; 0 when standing, more in a jump."""
+    place, turned = joint_positions_m(motion.poses)
+    points = [place - _LIMB_RADIUS_M * motion.root_rotation[:, None, 1]]
+    for suffix, left in ((".L", 1.0), (".R", -1.0)):
+        foot = JOINT_INDEX["foot" + suffix]
+        sole = _SOLE_M * np.array([left, 1.0, 1.0])
+        points.append(place[:, foot, None] + np.einsum("tij,nj->tni", turned[:, foot], sole))
+    height = np.einsum("tnj,tj->tn", np.concatenate(points, axis=1), motion.root_rotation[:, 1])
+    lowest: Array = height.min(axis=1) + motion.root_translation_m[:, 1]
+    return lowest
+
+
+def split_twist(rotations: Rotation, axis: Float[np.ndarray, "3"]) -> tuple[Rotation, Rotation]:
+    """Swing and twist: R = swing · twist, the twist about `axis`, the swing's axis across it."""
+    unit = _unit(axis)
+    quaternion = rotations.as_quat()
+    about = np.concatenate([(quaternion[:, :3] @ unit)[:, None] * unit, quaternion[:, 3:]], axis=1)
+    # A half turn of pure swing leaves no twist to measure.
+    about[np.linalg.norm(about, axis=1) < 1e-9] = (0.0, 0.0, 0.0, 1.0)
+    twist = Rotation.from_quat(about)
+    return rotations * twist.inv(), twist
 
 
 # --- anatomical angles ------------------------------------------------------------------------------------------------
@@ -265,7 +295,7 @@ def poses_from_angles(angles_deg: Float[np.ndarray, "T A"]) -> Poses:
         column: Array = angles[:, _ANGLE_INDEX[name]]
         return column
 
-    for names, shares, trunk in ((_SPINE, _SPINE_SHARE, "spine"), (_NECK, _NECK_SHARE, "neck")):
+    for names, shares, trunk in ((SPINE, _SPINE_SHARE, "spine"), (NECK, _NECK_SHARE, "neck")):
         vector = np.stack([value(f"{trunk}_flexion"), value(f"{trunk}_twist"), -value(f"{trunk}_bend")], axis=1)
         for name, share in zip(names, shares, strict=True):
             local[name] = Rotation.from_rotvec(np.deg2rad(vector) * share)
@@ -727,6 +757,9 @@ _GAIT_KNEE = (4.0, 17.0, 15.0, 8.0, 5.0, 12.0, 36.0, 62.0, 42.0, 8.0)
 _GAIT_ANKLE = (0.0, 5.0, -3.0, -7.0, -10.0, -8.0, 17.0, 8.0, 0.0, -1.0)
 
 
+_SWING_OUT_DEG = 11.0  # a swinging arm stays this far off the trunk
+
+
 def _cycle(values: tuple[float, ...]) -> CubicSpline:
     return CubicSpline(np.linspace(0.0, 1.0, len(values) + 1), [*values, values[0]], bc_type="periodic")
 
@@ -742,10 +775,12 @@ def _gait_deg(phase: Array, stride: float | Array) -> Array:
         for name, curve in _GAIT.items():
             added[:, _ANGLE_INDEX[f"{side}_{name}"]] = curve(moved) * stride
         swing = -np.cos(2 * np.pi * moved)  # the arm is back when its own leg is in front
-        column = _ANGLE_INDEX[f"{side}_shoulder_elevation"]
-        added[:, column] = 8.0 * stride + 10.0 * stride * swing
-        # Elevation is never negative: the arm swings in a plane that turns from behind to before the body.
-        added[:, _ANGLE_INDEX[f"{side}_shoulder_plane"]] = 18.0 + 48.0 * swing
+        forwards = stride * (3.0 + 20.0 * swing)
+        for name, angle in (
+            ("shoulder_elevation", np.hypot(forwards, _SWING_OUT_DEG)),
+            ("shoulder_plane", np.rad2deg(np.arctan2(forwards, _SWING_OUT_DEG))),
+        ):
+            added[:, _ANGLE_INDEX[f"{side}_{name}"]] = angle - _NEUTRAL_SIDE[name]
         added[:, _ANGLE_INDEX[f"{side}_elbow_flexion"]] = stride * (8.0 + 10.0 * swing)
     turn = np.cos(2 * np.pi * phase)
     added[:, _ANGLE_INDEX["spine_twist"]] = 5.0 * turn * stride
@@ -809,7 +844,5 @@ def sample_motion(generator: np.random.Generator, frames: int, fps: float, walk:
         place[:, 2] = _smooth_curve(generator, seconds, times, 1.2, 0.06)
     poses = poses_from_angles(angles)
     rotation = Rotation.from_rotvec(yaw[:, None] * _Y).as_matrix()
-    joints, _ = joint_positions_m(poses)
-    ankles = joints[:, [JOINT_INDEX["foot.L"], JOINT_INDEX["foot.R"]], 1]
-    place[:, 1] = _SOLE_BELOW_ANKLE_M - ankles.min(axis=1)
+    place[:, 1] -= floor_clearance_m(Motion(poses, rotation, place, fps))
     return Motion(poses, rotation, place, fps)

@@ -16,7 +16,7 @@ import trimesh
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
-from spams_core.data.poses import JOINTS, LEG_LENGTH_M, Motion, Poses, neutral_pose
+from spams_core.data.poses import JOINTS, LEG_LENGTH_M, Motion, Poses, floor_clearance_m, neutral_pose
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 
@@ -206,17 +206,12 @@ class BodyGenerator:
         return float(np.linalg.norm(hip - knee) + np.linalg.norm(knee - ankle))
 
     def grounded(self, identity: Identity, motion: Motion) -> Motion:
-        """The motion as this body does it: its path scaled with the legs, its lowest point on the floor.
-
-        The height of the floor below the lowest vertex is smoothed over a fifth of a second, so that it stays
-        continuous when the supporting foot changes.
-        """
-        scale = self.leg_length_m(identity) / LEG_LENGTH_M
+        """The motion as this body does it: its path scaled with the legs, standing on the floor, jumps kept."""
         posed = self.posed(identity, motion.poses)
-        up = np.einsum("tvj,tj->tv", posed, motion.root_rotation[:, 1]) / CANONICAL_PER_METRE
-        # What the motion itself holds above the floor (a jump) stays.
-        place = motion.root_translation_m * np.array([scale, 1.0, scale])
-        place[:, 1] = -up.min(axis=1)
+        lowest = np.einsum("tvj,tj->tv", posed, motion.root_rotation[:, 1]).min(axis=1) / CANONICAL_PER_METRE
+        scale = self.leg_length_m(identity) / LEG_LENGTH_M
+        place = motion.root_translation_m * scale
+        place[:, 1] = scale * np.clip(floor_clearance_m(motion), 0.0, None) - lowest
         return replace(motion, root_translation_m=place)
 
 
