@@ -30,8 +30,8 @@ logger = logging.getLogger(__name__)
 _FRAMES_AT_ONCE = 4
 """Frames per pass of the network: more save no time on a CPU and delay the first result."""
 
-_NO_LABEL = 255
-"""Grey level of a label image off the subject."""
+_UNKNOWN = -1
+"""In place of a part where a label image says nothing."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,8 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
         for t, subject, result in zip(some, read, found, strict=True):
             metrics = {"confidence": float(result.probabilities.max(1).mean())}
             truth = _true_labels(sequence, t, subject, len(part_names))
-            if truth is not None and (truth != _NO_LABEL).any():
-                sure = truth != _NO_LABEL
+            if truth is not None and (truth != _UNKNOWN).any():
+                sure = truth != _UNKNOWN
                 metrics["accuracy"] = label_accuracy(result.labels[sure], truth[sure])
                 right, known = right + round(metrics["accuracy"] * int(sure.sum())), known + int(sure.sum())
             subjects.append(subject)
@@ -137,7 +137,9 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
 def _true_labels(
     sequence: DepthSequence, t: int, subject: SubjectPoints, part_count: int
 ) -> Int[np.ndarray, "N"] | None:
-    """The label image's values at the subject's pixels; None where the recording has no label images.
+    """The true part of each point, or -1; None where the recording has no label images.
+
+    A label image is 8-bit grey and holds the part plus one, 0 = none, as `spams render` writes it.
 
     Raises:
         InputError: The image is missing, broken, of another size, or names a part that the model does not have.
@@ -152,11 +154,11 @@ def _true_labels(
         raise InputError(f"{path} is missing or corrupted. Re-export it, or remove the folder labels.") from error
     if values.shape != (sequence.camera.height, sequence.camera.width):
         raise InputError(f"{path} is no grey image of the depth's size. Re-export it, or remove the folder labels.")
-    truth: np.ndarray[Any, Any] = values[subject.pixels[:, 1], subject.pixels[:, 0]].astype(np.int32)
-    if (truth[truth != _NO_LABEL] >= part_count).any():
+    truth: np.ndarray[Any, Any] = values[subject.pixels[:, 1], subject.pixels[:, 0]].astype(np.int32) - 1
+    if truth.max() >= part_count:
         raise InputError(
-            f"{path} holds part {truth[truth != _NO_LABEL].max()}, but the model has {part_count} parts (0 to "
-            f"{part_count - 1}; {_NO_LABEL} is none). Re-export it, or choose the model of these parts."
+            f"{path} holds part {truth.max() + 1}, but the model has {part_count} (1 to {part_count}; 0 is none). "
+            "Re-export it, or choose the model of these parts."
         )
     return truth
 

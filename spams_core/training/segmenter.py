@@ -72,7 +72,7 @@ class AugmentSettings:
 class SegmenterTraining:
     """Batches, rate and weights of the point segmenter."""
 
-    batch: int = 16
+    batch: int = 8
     """Clouds of one step."""
     network_rate: float = 2e-3
     """Adam's starting learning rate."""

@@ -87,11 +87,11 @@ def test_accuracy_is_measured_where_label_images_say_something(recording: Path, 
     sequence = read_sequence(recording)
     images, wrong, known = [], 0, 0
     for t, labels in enumerate(first.labels):
-        image = np.full((60, 40), 255)
+        image = np.zeros((60, 40))
         pixels = read_subject(sequence, t).pixels
-        truth = labels.copy()
-        truth[: 10 * t] = (truth[: 10 * t] + 1) % 3
-        truth[-7:] = 255
+        truth = labels + 1
+        truth[: 10 * t] = truth[: 10 * t] % 3 + 1
+        truth[-7:] = 0
         image[pixels[:, 1], pixels[:, 0]] = truth
         images.append(image)
         wrong, known = wrong + 10 * t, known + len(truth) - 7
@@ -102,10 +102,10 @@ def test_accuracy_is_measured_where_label_images_say_something(recording: Path, 
 
 def test_unusable_label_images_are_refused(recording: Path, model: Path):
     settings = SegmentSettings(recording, None, model, frames="0", device="cpu")
-    write_labels(recording, [np.zeros((60, 40))])
+    write_labels(recording, [np.ones((60, 40))])
     assert run_to_end(segment(settings)).accuracy is not None
     path = recording / "labels" / "000000.png"
-    for image, message in ((np.zeros((40, 60)), "depth's size"), (np.full((60, 40), 3), "holds part 3")):
+    for image, message in ((np.zeros((40, 60)), "depth's size"), (np.full((60, 40), 4), "holds part 4")):
         Image.fromarray(image.astype(np.uint8)).save(path)
         with pytest.raises(InputError, match=message):
             run_to_end(segment(settings))
