@@ -32,7 +32,7 @@ def write_npz(
     with zipfile.ZipFile(path, "w") as archive:
         for key, value in arrays.items():
             with archive.open(f"{key}.npy", "w", force_zip64=True) as file:
-                np.lib.format.write_array(file, np.ascontiguousarray(value), allow_pickle=False)
+                np.lib.format.write_array(file, value, allow_pickle=False)
         with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)

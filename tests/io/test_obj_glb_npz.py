@@ -16,7 +16,7 @@ from spams_core.io.obj import face_parts, write_obj
 @pytest.fixture
 def ball() -> Mesh:
     sphere = trimesh.creation.icosphere(2)
-    vertices = np.asarray(sphere.vertices, dtype=np.float32) + [1.0, 2.0, -3.0]
+    vertices = sphere.vertices + np.array([1.0, 2.0, -3.0])
     return Mesh(vertices.astype(np.float32), np.asarray(sphere.faces), (sphere.vertices[:, 1] > 0).astype(np.int32))
 
 
@@ -88,4 +88,5 @@ def test_npz_streams_what_savez_would_store(tmp_path):
         assert sorted(seen.files) == ["fps", "names", "vertices"]
         assert np.array_equal(seen["vertices"], frames.astype(np.float32))
         assert seen["names"].tolist() == ["head", "torso"]
+        assert seen["fps"].shape == ()
         assert seen["fps"] == 30.0

@@ -56,7 +56,9 @@ def test_every_truncation_is_one_clear_line(ball, tmp_path):
 
 
 def test_faults_name_file_and_remedy(ball, tmp_path):
-    with pytest.raises(InputError, match=r"none\.ply cannot be read \(No such file or directory\)\. Put the file there"):
+    with pytest.raises(
+        InputError, match=r"none\.ply cannot be read \(No such file or directory\)\. Put the file there"
+    ):
         read_ply(tmp_path / "none.ply")
     write_ply(tmp_path / "points.ply", Mesh(ball.vertices, ball.faces[:0]))
     with pytest.raises(InputError, match=r"points\.ply holds no triangles"):

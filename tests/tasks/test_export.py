@@ -1,0 +1,166 @@
+"""Every format read back by other programs, vertex by vertex."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pygltflib
+import pytest
+import trimesh
+from fits import FRAMES, ball_fit, write_ball_fit
+
+from spams_core.data.fit import write_fit
+from spams_core.errors import InputError
+from spams_core.io.ply import read_ply
+from spams_core.progress import run_to_end
+from spams_core.resources import part_colors
+from spams_core.tasks.export import ExportSettings, export
+
+SUFFIX = {"ply": "", "obj": "", "glb": ".glb", "npz": ".npz"}
+
+
+@pytest.fixture(scope="module")
+def fit(tmp_path_factory):
+    return write_ball_fit(tmp_path_factory.mktemp("fit") / "ball")
+
+
+def test_ply_sequence_holds_every_frame_colored_by_part(fit, tmp_path):
+    truth = ball_fit()
+    run_to_end(export(ExportSettings(fit, tmp_path / "out")))
+    files = sorted(path.name for path in (tmp_path / "out").iterdir())
+    assert files == [f"{t:06d}.ply" for t in range(FRAMES)] + ["manifest.json"]
+    colors = part_colors(["head", "torso"])
+    for t in range(FRAMES):
+        seen = trimesh.load(tmp_path / "out" / f"{t:06d}.ply", process=False)
+        assert np.array_equal(seen.vertices.astype(np.float32), truth.vertices_world[t])
+        assert np.array_equal(seen.faces, truth.faces)
+        assert np.array_equal(seen.visual.vertex_colors[:, :3], colors[truth.vertex_parts])
+        assert np.array_equal(read_ply(tmp_path / "out" / f"{t:06d}.ply").vertex_parts, truth.vertex_parts)
+
+
+def test_obj_sequence_holds_the_chosen_frames_grouped_by_part(fit, tmp_path):
+    truth = ball_fit()
+    run_to_end(export(ExportSettings(fit, tmp_path / "out", "obj", "1::2")))
+    assert len(list((tmp_path / "out").glob("*.obj"))) == 2
+    for count, t in enumerate((1, 3)):
+        path = tmp_path / "out" / f"{count:06d}.obj"
+        seen = trimesh.load(path, process=False, maintain_order=True)
+        assert np.abs(seen.vertices - truth.vertices_world[t]).max() < 1e-6
+        wanted, found = (np.unique(np.sort(faces, axis=1), axis=0) for faces in (truth.faces, seen.faces))
+        assert np.array_equal(found, wanted)
+        text = path.read_text()
+        assert text.index("\ng head\n") < text.index("\ng torso\n")
+        assert f"# recording frame {2 * t}\n" in text
+
+
+def test_glb_is_the_first_chosen_frame(fit, tmp_path):
+    truth = ball_fit()
+    assert run_to_end(export(ExportSettings(fit, tmp_path / "a.glb", "glb", "3"))) == tmp_path / "a.glb"
+    seen = trimesh.load(tmp_path / "a.glb", force="mesh", process=False)
+    assert np.array_equal(seen.vertices.astype(np.float32), truth.vertices_world[3])
+    assert np.array_equal(seen.faces, truth.faces)
+    assert pygltflib.GLTF2().load(str(tmp_path / "a.glb")).asset.extras["recording_frame"] == 6
+
+
+def test_npz_holds_animation_codes_and_roots(fit, tmp_path):
+    truth = ball_fit()
+    run_to_end(export(ExportSettings(fit, tmp_path / "a.npz", "npz", "1:4")))
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as seen:
+        assert np.array_equal(seen["vertices"], truth.vertices_world[1:4])
+        for name in ("pose_codes", "root_rotation", "root_translation_m", "frame_indices"):
+            assert np.array_equal(seen[name], getattr(truth, name)[1:4])
+        for name in ("faces", "vertex_parts", "shape_codes", "canonical_vertices"):
+            assert np.array_equal(seen[name], getattr(truth, name))
+        assert seen["part_names"].tolist() == ["head", "torso"]
+        assert seen["fps"] == 15
+
+
+def provenance(path, kind: str) -> dict:
+    if kind == "glb":
+        return pygltflib.GLTF2().load(str(path)).asset.extras
+    if kind == "npz":
+        with np.load(path) as seen:
+            return json.loads(str(seen["provenance"]))
+    head = (path / f"000000.{kind}").read_bytes()[:5000].decode("utf-8", errors="replace")
+    (line,) = [line for line in head.splitlines() if "provenance {" in line]
+    manifest = json.loads((path / "manifest.json").read_text())
+    told = json.loads(line.partition("provenance ")[2])
+    assert told.items() <= manifest.items()
+    assert manifest["recording_frames"] == [0, 2, 4, 6, 8]
+    return told
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_every_format_tells_where_it_comes_from(fit, tmp_path, kind):
+    out = tmp_path / f"out{SUFFIX[kind]}"
+    run_to_end(export(ExportSettings(fit, out, kind)))
+    told = provenance(out, kind)
+    assert told["fit"]["settings"] == {"sequence": "walk", "out": "ball", "seed": 3}
+    assert told["fit"]["inputs"] == {"sequence": "c0ffee"}
+    assert told["export"] == {"fit": str(fit), "out": str(out), "format": kind, "frames": ":"}
+    assert len(told["fit_sha256"]) == 64
+    assert told["program"].startswith("spams ")
+
+
+def test_a_manifest_with_nan_gives_valid_json(tmp_path):
+    fit = write_ball_fit(tmp_path / "ball", depth_residual_mm=float("nan"))
+    run_to_end(export(ExportSettings(fit, tmp_path / "a.glb", "glb")))
+    content = (tmp_path / "a.glb").read_bytes()
+    length = int.from_bytes(content[12:16], "little")
+
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    assert json.loads(content[20 : 20 + length], parse_constant=refuse)
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_nothing_is_overwritten(fit, tmp_path, kind):
+    out = tmp_path / f"out{SUFFIX[kind]}"
+    out.write_text("mine")
+    with pytest.raises(InputError, match="exists already"):
+        run_to_end(export(ExportSettings(fit, out, kind)))
+    assert out.read_text() == "mine"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_an_unwritable_place_is_one_clear_line(fit, tmp_path, kind):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match=r"cannot be written \(Not a directory|exists"):
+        run_to_end(export(ExportSettings(fit, tmp_path / "file" / f"out{SUFFIX[kind]}", kind)))
+
+
+@pytest.mark.parametrize("kind", SUFFIX)
+def test_cancelling_leaves_nothing(fit, tmp_path, kind):
+    task = export(ExportSettings(fit, tmp_path / f"out{SUFFIX[kind]}", kind))
+    next(task)
+    task.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_wrong_requests_are_one_clear_line(fit, tmp_path):
+    with pytest.raises(InputError, match=r"name the file out\.glb"):
+        ExportSettings(fit, tmp_path / "out", "glb")
+    with pytest.raises(InputError, match="chooses none of the 5 frames"):
+        run_to_end(export(ExportSettings(fit, tmp_path / "out", frames="7:")))
+    with pytest.raises(InputError, match="is no archive"):
+        run_to_end(export(ExportSettings(tmp_path / "nothing", tmp_path / "out")))
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"vertices_world": np.zeros((FRAMES, 3, 3), np.float32)},
+        {"faces": np.array([[0, 1, 1000]], np.int32)},
+        {"vertex_parts": np.full(162, 7, np.int32)},
+    ],
+    ids=lambda broken: next(iter(broken)),
+)
+def test_a_fit_whose_arrays_do_not_match_is_refused(tmp_path, broken):
+    write_fit(tmp_path / "ball", dataclasses.replace(ball_fit(), **broken))
+    with pytest.raises(InputError, match="do not belong together"):
+        run_to_end(export(ExportSettings(tmp_path / "ball", tmp_path / "out")))
+    assert not (tmp_path / "out").exists()
