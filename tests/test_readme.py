@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 
 from spams_core import cli
+from spams_core.fitting.solve import SolveSettings
+from spams_core.models.spam import COMPACT, PAPER
 from spams_core.tasks import TASKS
+from spams_core.tasks.fit import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -133,3 +136,45 @@ def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]
     assert not missing
+
+
+def _table_row(page: str, name: str) -> list[str]:
+    text = (ROOT / "docs" / page).read_text()
+    (row,) = re.findall(rf"^\| {re.escape(name)} \|(.*)\|$", text, flags=re.MULTILINE)
+    return [cell.strip() for cell in row.split("|")]
+
+
+def test_fitting_presets_are_as_documented() -> None:
+    settings = [PRESETS[name] for name in ("fast", "accurate", "paper")]
+    told = {
+        "alignment steps": [f"{s.align_iterations}" for s in settings],
+        "rounds × steps": [f"{s.rounds} × {s.iterations}" for s in settings],
+        "observed points per part and frame": [f"{s.part_points}" for s in settings],
+        "surface points per part": [f"{s.surface_points}" for s in settings],
+        "cells per axis, pairing and final mesh": [f"{s.match_resolution}, {s.mesh_resolution}" for s in settings],
+    }
+    assert {name: _table_row("model.md", name) for name in told} == told
+
+
+def test_energy_weights_are_as_documented() -> None:
+    s = SolveSettings()
+    energy = (
+        rf"E = {s.reconstruction_weight:g}\,L_r + {s.icp_weight:g}\,L_{{icp}} + {0.1 * s.correspondence_weight:g}"
+        rf"\,L_{{seg}} + {s.temporal_weight:g}\,L_t + {s.pose_prior_weight:g}\,L_c^{{pose}} "
+        rf"+ {s.shape_prior_weight:g}\,L_c^{{shape}}"
+    )
+    assert energy in (ROOT / "docs" / "model.md").read_text()
+
+
+def test_training_presets_are_as_documented() -> None:
+    models = [COMPACT, PAPER]
+    told = {
+        "codes D_s, D_p": [f"{m.shape_code}, {m.pose_code}" for m in models],
+        "part decoder": [f"{m.parts.layers} × {m.parts.width}, ω {m.parts.omega:g}" for m in models],
+        "shape decoders": [f"{m.shape.layers} × {m.shape.width}, ω {m.shape.omega:g}" for m in models],
+        "pose decoders": [f"{m.pose.layers} × {m.pose.width}, ω {m.pose.omega:g}" for m in models],
+    }
+    text = (ROOT / "docs" / "model.md").read_text()
+    training = text[text.index("## Training presets") :]
+    for name, cells in told.items():
+        assert f"| {name} | {' | '.join(cells)} |" in training
