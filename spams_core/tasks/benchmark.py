@@ -24,6 +24,7 @@ from spams_core.data.recording import read_sequence, read_subject
 from spams_core.device import DeviceName
 from spams_core.errors import InputError
 from spams_core.geometry.nearest import nearest_points
+from spams_core.io.archive import require_new
 from spams_core.metrics.labels import label_accuracy
 from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
@@ -112,10 +113,10 @@ def benchmark(settings: BenchmarkSettings) -> Task[Benchmark]:
     if not recordings:
         raise InputError(f"{suite} holds no recordings. Install spams again.")
     methods: dict[str, MethodResult] = {}
-    for place, method in enumerate(settings.methods):
-        with ExitStack() as stack:
-            out = settings.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            fits = [
+    with ExitStack() as stack:
+        out = settings.out or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        fits = {
+            method: [
                 FitSettings(
                     sequence=recording,
                     out=out / method / recording.name,
@@ -127,9 +128,13 @@ def benchmark(settings: BenchmarkSettings) -> Task[Benchmark]:
                 )
                 for recording in recordings
             ]
-            methods[method] = yield from _as_share(
-                _run_apart(fits, settings.seed), method, place, len(settings.methods)
-            )
+            for method in settings.methods
+        }
+        for planned in fits.values():
+            for one in planned:
+                require_new(one.out)  # all of them before the first hour is spent
+        for place, (method, planned) in enumerate(fits.items()):
+            methods[method] = yield from _as_share(_run_apart(planned, settings.seed), method, place, len(fits))
     return Benchmark(settings.suite, methods)
 
 

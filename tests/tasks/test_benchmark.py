@@ -159,6 +159,14 @@ def test_cancelling_ends_the_process(tmp_path: Path) -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.usefixtures("suite")
+def test_fits_that_exist_are_kept(tmp_path: Path) -> None:
+    last = tmp_path / "out" / "npm" / "01"
+    last.mkdir(parents=True)
+    with pytest.raises(InputError, match=r"npm/01 exists already"):
+        next(benchmark(BenchmarkSettings(methods=("spam", "npm"), out=tmp_path / "out")))
+
+
 def _die(*_: object) -> None:
     os._exit(3)
 
