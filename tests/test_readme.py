@@ -7,7 +7,6 @@ import functools
 import re
 import shlex
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,19 +96,13 @@ PYTHON = [block for block in BLOCKS if block.language == "python"]
 
 
 @pytest.mark.parametrize("block", PYTHON, ids=str)
-def test_python_block_runs(block: Block) -> None:
-    imports = [
-        ast.unparse(node) for node in ast.parse(block.text).body if isinstance(node, ast.Import | ast.ImportFrom)
-    ]
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-c", block.text if block.run else "\n".join(imports)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
+def test_python_block_runs(block: Block, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Costly blocks are parsed whole, but only their imports are executed."""
+    tree = ast.parse(block.text)
+    if not block.run:
+        tree.body = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    monkeypatch.chdir(ROOT)
+    exec(compile(tree, str(block), "exec"), {})
 
 
 @functools.cache
