@@ -9,15 +9,25 @@ import trimesh
 
 from spams_core.data.subjects import Subjects, read_subjects
 from spams_core.io.archive import write_archive
+from spams_core.models.siren import SirenSettings
+from spams_core.models.spam import SpamSettings
 
 PARTS = ("lower", "upper")
+
+TINY = SpamSettings(
+    part_names=PARTS,
+    shape_code=4,
+    pose_code=4,
+    parts=SirenSettings(2, 32, 10.0, 1, 16),
+    shape=SirenSettings(3, 48, 10.0, 1, 16),
+    pose=SirenSettings(3, 48, 8.0, 1, 16),
+)
+"""A model of the bars that trains in seconds."""
 
 
 def bar_vertices(length: float, radius: float) -> tuple[np.ndarray, np.ndarray]:
     """A capsule along y, centred at the origin."""
     mesh = trimesh.creation.capsule(height=1.0, radius=1.0, count=[16, 16])
-    vertices = np.asarray(mesh.vertices)[:, [1, 2, 0]].copy()
-    vertices[:, [0, 1]] = vertices[:, [0, 1]]
     axis = np.asarray(mesh.vertices)[:, 2]
     sign = np.where(axis > axis.mean(), 1.0, -1.0)
     ball = axis - (axis.mean() + sign * 0.5)

@@ -4,25 +4,15 @@ from pathlib import Path
 
 import pytest
 import torch
-from figure import write_bars
+from figure import TINY, write_bars
 
 from spams_core.data.subjects import Subjects
-from spams_core.models.siren import SirenSettings
-from spams_core.models.spam import Spam, SpamSettings
+from spams_core.models.spam import Spam
 from spams_core.progress import run_to_end
 from spams_core.training.loop import LoopSettings, run_training
 from spams_core.training.parts import PartsProblem, PartsTraining
 from spams_core.training.pose import PoseProblem, PoseTraining
 from spams_core.training.shape import ShapeProblem, ShapeTraining
-
-TINY = SpamSettings(
-    part_names=("lower", "upper"),
-    shape_code=4,
-    pose_code=4,
-    parts=SirenSettings(2, 32, 10.0, 1, 16),
-    shape=SirenSettings(3, 48, 10.0, 1, 16),
-    pose=SirenSettings(3, 48, 8.0, 1, 16),
-)
 
 
 @pytest.fixture(scope="session")

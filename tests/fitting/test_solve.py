@@ -5,8 +5,8 @@ import torch
 
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.solve import (
-    SolveSettings,
     Solver,
+    SolveSettings,
     canonical_surface,
     initial_roots,
     posed_vertices,

@@ -26,7 +26,7 @@ from spams_core.training.segmenter import (
 )
 
 PARTS = ("head", "torso", "right_arm", "right_leg", "left_arm", "left_leg")
-STILL = AugmentSettings(0, 0, 0, 0, 0, 0, 0, least_points=256, mirror=False)
+STILL = AugmentSettings(0, 0, 0, 0, 0, 0, 0, 0, 0, least_points=256, mirror=False)
 
 
 def labelled_cloud(count: int = 256) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -85,6 +85,19 @@ def test_noise_and_bend_have_the_stated_size():
         # The strength is uniform in [0, largest], so the mean variance is a third of its square.
         deviation = (found - truth).square().mean().sqrt()
         assert float(deviation) == pytest.approx(largest / math.sqrt(3), rel=0.25)
+
+
+def test_clothes_widen_and_readings_flatten_half_of_the_clouds():
+    settings = replace(STILL, widen=0.3, flatten=0.4)
+    many = [value.expand(200, *value.shape[1:]) for value in labelled_cloud()]
+    found, _, truth = augment(*many, torch.arange(6), settings, torch.Generator().manual_seed(0))
+    wider, taller, deeper = (found.std(1) / truth.std(1)).T
+    assert 80 <= int(((deeper - 1).abs() < 1e-4).sum()) <= 120
+    assert wider.min() >= 0.91 - 1e-4
+    assert 1.2 < wider.max() <= 1.3 + 1e-4
+    assert (taller - 1).abs().max() <= 0.1 + 1e-4
+    assert deeper.max() <= 1 + 1e-4
+    assert 0.6 - 1e-4 <= deeper.min() < 0.7
 
 
 def test_a_mirror_swaps_sides():
