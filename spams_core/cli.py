@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import inspect
 import io
+import itertools
 import json
 import logging
 import sys
@@ -118,15 +119,12 @@ def _parse(row: TaskRow, arguments: Sequence[str]) -> tuple[Any, bool, bool] | i
 
 
 def _flatten(box: str) -> str:
-    """The first paragraph of a boxed, wrapped message as one line."""
-    lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
-    paragraph: list[str] = []
-    for line in lines:
-        if not line and paragraph:
-            break
-        paragraph += [line] if line else []
-    text = " ".join(" ".join(paragraph[1:] or paragraph).split())
-    return text.replace("'settings.", "'").rstrip(".") + "."
+    """The message of a boxed, wrapped complaint as one line, without its title and the hint below the rule."""
+    # Where the output cannot show line-drawing characters, the rules are dashes and a second one is below the title.
+    title, *lines = [line.strip("│╭╮╰╯─ ") for line in box.splitlines()]
+    body = itertools.dropwhile(lambda line: not line.strip("-"), lines)
+    message = " ".join(itertools.takewhile(lambda line: line.strip("-"), body)) or title
+    return " ".join(message.split()).replace("'settings.", "'").rstrip(".") + "."
 
 
 def _iterate(task: Task[Any], name: str, chatty: bool) -> Any:
