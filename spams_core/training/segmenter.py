@@ -48,9 +48,13 @@ class AugmentSettings:
     """Largest turn about the vertical axis; the data hold all yaws, so this only fills gaps."""
     scale: float = 0.05
     """Largest relative error of the scale, for estimated intrinsics."""
+    widen: float = 0.3
+    """Largest relative widening of half of the clouds, for coats and wide trousers; a third of it in height."""
+    flatten: float = 0.4
+    """Largest relative loss of depth relief in the same clouds, as quantised or smoothed readings show."""
     jitter_m: float = 0.008
     """Largest standard deviation of independent noise per point."""
-    bend_m: float = 0.02
+    bend_m: float = 0.03
     """Largest standard deviation of a smooth displacement field, for clothes, hair and warped depth."""
     cut_probability: float = 0.4
     """How often a half-space is missing, as behind furniture or outside the image."""
@@ -62,8 +66,9 @@ class AugmentSettings:
     """Whether half of the clouds are mirrored; their left and right parts swap."""
 
     def __post_init__(self) -> None:
-        if min(self.tilt_degrees, self.yaw_degrees, self.scale, self.jitter_m, self.bend_m) < 0 or self.scale >= 1:
-            raise InputError("augmentation: angles and distances must not be negative, and scale must be below 1.")
+        sizes = (self.tilt_degrees, self.yaw_degrees, self.scale, self.widen, self.flatten, self.jitter_m, self.bend_m)
+        if min(sizes) < 0 or max(self.scale, self.flatten) >= 1:
+            raise InputError("augmentation: angles and sizes must not be negative, scale and flatten below 1.")
         if not (0 <= self.cut_probability <= 1 and 0 <= self.hole_probability <= 1) or self.least_points < 1:
             raise InputError("augmentation: probabilities must lie in [0, 1], least_points must be positive.")
 
@@ -190,6 +195,12 @@ def augment(
     phase = points @ (2 * math.pi * direction / wavelength).mT + 2 * math.pi * uniform(batch, 1, waves)
     height = torch.randn(batch, waves, 3, generator=generator) * math.sqrt(2 / waves) * uniform(batch, 1, 1)
     points = points + settings.bend_m * CANONICAL_PER_METRE * phase.sin() @ height
+
+    clothed = (uniform(batch, 1) < 0.5).float()
+    wider = 1 + clothed * settings.widen * (uniform(batch, 1) * 1.3 - 0.3)
+    taller = 1 + clothed * settings.widen / 3 * symmetric(batch, 1)
+    deeper = 1 - clothed * settings.flatten * uniform(batch, 1)
+    points = points * torch.stack([wider, taller, deeper], dim=-1)
 
     tilt = math.radians(settings.tilt_degrees) * symmetric(batch, 2)
     yaw = math.radians(settings.yaw_degrees) * symmetric(batch)
