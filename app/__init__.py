@@ -1,0 +1,1 @@
+"""SPAM Studio's window: the only place that knows Qt and VTK."""

@@ -1,0 +1,149 @@
+"""File dialogs and other questions; each opens without blocking the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QLabel, QMessageBox
+
+from spams_core import __version__
+from spams_core.errors import InputError
+from spams_core.progress import Progress
+from spams_core.resources import part_colors
+from spams_core.tasks import TASKS
+
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
+    from spams_core.geometry.mesh import Mesh
+
+__all__ = ["Asking"]
+
+
+class Asking(QObject):
+    """Asks for paths and hands them to the window."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+
+    def ask_recording(self) -> None:
+        """Which recording to open."""
+        self._ask_folder("Open a recording", self._window.open_path)
+
+    def ask_fit(self) -> None:
+        """Which fit to open."""
+        self._ask_folder("Open a fit", self._window.open_path)
+
+    def ask_other_fit(self, slot: str) -> None:
+        """Whose body goes into slot A or B of the blend."""
+        self._ask_folder("Take the body of another fit", lambda path: self._window.take_body(slot, path))
+
+    def ask_export(self) -> None:
+        """What to export the fit as, and where to."""
+        from app.panels.export_dialog import ExportDialog
+
+        path = self._window.session.fit_path
+        if path is not None:
+            dialog = ExportDialog(TASKS["export"].settings, path, self._window)
+            dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            dialog.accepted_settings.connect(self._window.jobs.start_export)
+            dialog.open()
+
+    def ask_export_body(self) -> None:
+        """Where to write the mesh on screen."""
+        mesh = self._window.body_on_screen()
+        if mesh is not None:
+            body, names = mesh, self._window.session.part_names
+            self._ask_file(
+                "Export the body on screen", "body.ply", "Meshes (*.ply *.obj *.glb *.stl)",
+                lambda path: self._window.jobs.run_export(_write_body(body, names, path)),
+            )  # fmt: skip
+
+    def ask_screenshot(self) -> None:
+        """Where to save the picture; it is taken before the dialog covers the window."""
+        picture = self._window.grab()
+
+        def save(path: Path) -> None:
+            if not picture.save(str(path)):
+                raise InputError(f"{path} cannot be written. Choose another folder, and a name ending in .png.")
+            self._window.notify(f"Saved {path}")
+
+        self._ask_file("Save a picture of the window", "spam_studio.png", "Pictures (*.png *.jpg)", save)
+
+    def _ask_folder(self, title: str, use: Callable[[Path], None]) -> None:
+        dialog = QFileDialog(self._window, title, str(self._window.last_folder))
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
+        self._run(dialog, use)
+
+    def _ask_file(self, title: str, name: str, kinds: str, use: Callable[[Path], None]) -> None:
+        dialog = QFileDialog(self._window, title, str(self._window.last_folder), kinds)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.selectFile(name)
+        self._run(dialog, use)
+
+    def _run(self, dialog: QFileDialog, use: Callable[[Path], None]) -> None:
+        def chosen(text: str) -> None:
+            try:
+                use(Path(text))
+            except Exception as error:  # a slot never raises
+                self._window.show_error(error)
+
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(chosen)
+        dialog.open()
+
+    def show_keys(self) -> None:
+        """All shortcuts, from the command table."""
+        dialog = QDialog(self._window)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.setWindowTitle("Keyboard shortcuts")
+        grid = QGridLayout(dialog)
+        grid.setContentsMargins(22, 18, 22, 18)
+        grid.setHorizontalSpacing(18)
+        bound = [action for action in self._window.commands.actions.values() if not action.shortcut().isEmpty()]
+        rows = (len(bound) + 1) // 2
+        for index, action in enumerate(bound):
+            column, row = 2 * (index // rows), index % rows
+            key = QLabel(action.shortcut().toString())
+            key.setObjectName("muted")
+            grid.addWidget(QLabel(action.text().rstrip("…")), row, column)
+            grid.addWidget(key, row, column + 1)
+        dialog.open()
+
+    def show_about(self) -> None:
+        """What this is."""
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setWindowTitle("About SPAM Studio")
+        box.setText(f"<b>SPAM Studio {__version__}</b>")
+        box.setInformativeText(
+            "Structured-implicit parametric models, after Palafox, Sarafianos, Tung and Dai (CVPR 2022): a depth "
+            "recording in, a tracked, part-coloured body out. Nothing leaves this computer."
+        )
+        box.open()
+
+
+def _write_body(mesh: Mesh, part_names: tuple[str, ...], path: Path) -> Generator[Progress, None, Path]:
+    """Write one mesh with its parts' colours, whole or not at all."""
+    kind = path.suffix.lower().removeprefix(".")
+    if kind not in ("ply", "obj", "glb", "stl"):
+        raise InputError(f"{path.name}: the name must end in .ply, .obj, .glb or .stl. Choose another name.")
+    yield Progress(0, 1, f"Write {path.name}")
+    body = mesh.trimesh()
+    if mesh.vertex_parts is not None and len(part_names):
+        colors = part_colors(part_names)[mesh.vertex_parts]
+        body.visual.vertex_colors = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1)
+    data = body.export(file_type=kind)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_bytes(data.encode() if isinstance(data, str) else data)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise InputError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
+    return path

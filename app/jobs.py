@@ -1,0 +1,173 @@
+"""The long tasks that the window runs: fitting, labelling, exporting. One in the foreground, labelling behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Generator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PySide6.QtCore import QObject, Signal, Slot
+
+from app.reader import CloudReader
+from app.session import LiveFit, Session
+from app.worker import TaskWorker
+from spams_core.progress import Progress, Task
+from spams_core.tasks import TASKS
+
+if TYPE_CHECKING:
+    from spams_core.data.fit import Fit
+
+__all__ = ["Jobs"]
+
+logger = logging.getLogger(__name__)
+
+
+class Jobs(QObject):
+    """Starts workers, keeps them alive until they have ended, and puts what they make into the session."""
+
+    changed = Signal()
+    fit_started = Signal()
+    fit_progressed = Signal(object)
+    fit_measured = Signal(object)
+    fit_paused = Signal(bool)
+    fit_ended = Signal()
+    fit_finished = Signal(object, object)
+    exported = Signal(object)
+    failed = Signal(object)
+    notice = Signal(str)
+
+    def __init__(self, session: Session, reader: CloudReader, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._reader = session, reader
+        self._workers: list[TaskWorker] = []
+        self.fitting: TaskWorker | None = None
+        self.labelling: TaskWorker | None = None
+
+    @property
+    def running(self) -> list[TaskWorker]:
+        """All workers whose thread has not ended."""
+        return list(self._workers)
+
+    @property
+    def foreground(self) -> list[TaskWorker]:
+        """Workers whose result the user waits for."""
+        return [worker for worker in self._workers if worker is not self.labelling]
+
+    def start_fit(self, settings: Any) -> None:
+        """Run a fit with live mesh and live figures."""
+        assert self.fitting is None
+        self.stop_labelling()
+        worker = self.fitting = self._launch("fit", run_task("fit", settings))
+        worker.progressed.connect(self.fit_progressed)
+        worker.measured.connect(self.fit_measured)
+        worker.paused_changed.connect(self.fit_paused)
+        worker.previewed.connect(self._on_live)
+        worker.succeeded.connect(partial(self._on_fitted, settings.out))
+        worker.failed.connect(self.failed)
+        worker.stopped.connect(partial(self.notice.emit, "Fit cancelled; nothing was written."))
+        worker.ended.connect(self._on_fit_ended)
+        self.fit_started.emit()
+        worker.start()
+
+    def start_labelling(self, path: Path, first: int) -> None:
+        """Label the recording's points in the background, the visible frame first."""
+        self.stop_labelling()
+        worker = self.labelling = self._launch("labels", _label(path, first), every_preview=True)
+        worker.previewed.connect(partial(self._on_labels, worker))
+        worker.succeeded.connect(partial(self._on_labelled, worker))
+        worker.failed.connect(self._on_labelling_failed)
+        worker.ended.connect(partial(self._on_labelling_ended, worker))
+        worker.start()
+
+    def stop_labelling(self) -> None:
+        """End the labelling; what is labelled stays."""
+        if self.labelling is not None:
+            self.labelling.cancel()
+
+    def start_export(self, settings: Any) -> None:
+        """Write a fit in another format."""
+        self.run_export(run_task("export", settings))
+
+    def run_export(self, task: Task[Path]) -> None:
+        """Run anything that writes a path."""
+        worker = self._launch("export", task)
+        worker.progressed.connect(self._on_export_progress)
+        worker.succeeded.connect(self.exported)
+        worker.failed.connect(self.failed)
+        worker.start()
+
+    def cancel_all(self) -> None:
+        """Ask every worker to stop and wait until they have."""
+        for worker in self.running:
+            worker.cancel()
+        for worker in self.running:
+            worker.wait()
+
+    def _launch(self, name: str, task: Task[Any], *, every_preview: bool = False) -> TaskWorker:
+        worker = TaskWorker(task, name, every_preview=every_preview, parent=self)
+        self._workers.append(worker)
+        worker.ended.connect(partial(self._release, worker))
+        self.changed.emit()
+        return worker
+
+    def _release(self, worker: TaskWorker) -> None:
+        self._workers.remove(worker)
+        worker.deleteLater()
+        self.changed.emit()
+
+    # --- fit ----------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_live(self, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        self._session.live = LiveFit(
+            preview["frame_indices"], preview["vertices_world"], preview["faces"], preview["vertex_parts"]
+        )
+
+    def _on_fitted(self, path: Path, fit: Fit) -> None:
+        self.fit_finished.emit(fit, path)
+
+    @Slot()
+    def _on_fit_ended(self) -> None:
+        self.fitting = None
+        self._session.live = None
+        self.fit_ended.emit()
+
+    # --- labels -------------------------------------------------------------------------------------------------
+
+    def _on_labels(self, worker: TaskWorker, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        if worker is self.labelling and "points_world" in preview:
+            self._reader.set_labels(int(preview["frame"][0]), preview["points_world"], preview["labels"])
+
+    def _on_labelled(self, worker: TaskWorker, segmentation: Any) -> None:
+        if worker is self.labelling and segmentation is not None and not self._session.part_names:
+            self._session.part_names = segmentation.part_names
+
+    @Slot(object)
+    def _on_labelling_failed(self, error: Exception) -> None:
+        # Nobody asked for the labels: colours by depth remain, and the status line says why.
+        logger.warning("labelling failed: %s", error)
+        self.notice.emit(f"Parts are not labelled: {error}")
+
+    def _on_labelling_ended(self, worker: TaskWorker) -> None:
+        if worker is self.labelling:
+            self.labelling = None
+
+    @Slot(object)
+    def _on_export_progress(self, report: Progress) -> None:
+        self.notice.emit(f"Exporting: {report.message}")
+
+
+def run_task(name: str, settings: Any) -> Task[Any]:
+    """A task by name; its module, and with it the numerics, is imported at the first step, in the worker's thread."""
+    return (yield from TASKS[name].function(settings))
+
+
+def _label(path: Path, first: int) -> Generator[Progress, None, Any]:
+    kind = TASKS["segment"].settings
+    settings = kind(sequence=path)
+    yield from TASKS["segment"].function(dataclasses.replace(settings, frames=str(first)))
+    return (yield from TASKS["segment"].function(settings))

@@ -1,0 +1,662 @@
+"""The window: its layout, and what happens between its parts."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
+from PySide6.QtOpenGLWidgets import QOpenGLWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QSplitter,
+    QStackedWidget,
+    QTabWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.asking import Asking
+from app.commands import CommandTable
+from app.editing import Editing
+from app.editor import Editor
+from app.jobs import Jobs
+from app.latest import Job, LatestWins
+from app.panels.dialogs import ask, show_error
+from app.panels.view_bar import Legend, ViewBar
+from app.panels.welcome import Welcome
+from app.player import Player
+from app.preferences import Preferences
+from app.preload import Preload
+from app.reader import CloudReader
+from app.session import Session
+from app.status import StatusLine
+from app.theme import THEMES, Theme, apply_theme, icon
+from app.timeline import Timeline
+from app.window_commands import MENUS, TOOLBAR, TRANSPORT, VIEW_SWITCHES, window_commands
+from spams_core.errors import InputError
+from spams_core.resources import part_colors, part_titles, resource_path
+
+if TYPE_CHECKING:
+    from app.opening import Opened, Survey
+    from app.panels.fit_panel import FitPanel
+    from app.scene import Scene
+    from app.viewport import Side, Viewport
+    from spams_core.data.fit import Fit
+    from spams_core.geometry.mesh import Mesh
+
+__all__ = ["MainWindow"]
+
+_MESSAGE_MS = 8000
+_PANEL_WIDTH = 316
+
+
+class MainWindow(QMainWindow):
+    """Everything the user sees.
+
+    Signals:
+        ready: Viewports and numerics are loaded; what was asked for before has waited until then.
+        opened: A recording or a fit is open.
+        fit_finished: A fit that was started here is done and open.
+    """
+
+    ready = Signal()
+    opened = Signal(object)
+    fit_finished = Signal(object)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("SPAM Studio")
+        self.setAcceptDrops(True)
+        self.resize(1280, 800)
+        self.preferences = Preferences()
+        self.theme: Theme = THEMES[self.preferences.theme]
+        self.last_folder = Path.home()
+        self.viewport: Viewport | None = None
+        self.scene: Scene | None = None
+        self.fit_panel: FitPanel | None = None
+        self.is_ready = False
+        self._survey: Survey | None = None
+        self._waiting: Path | None = None
+        self._closing = False
+        self.session = Session(self)
+        self.reader = CloudReader(self.session, parent=self)
+        self.editor = Editor(self.session, self)
+        self.editing = Editing(self.session, self.editor, self)
+        self.jobs = Jobs(self.session, self.reader, self)
+        self.player = Player(self.session, lambda: self.viewport.paint_count if self.viewport else 0, self)
+        self.asking = Asking(self)
+        self._opener = LatestWins("opening", self)
+        self._preload = Preload(self)
+        self.commands = CommandTable(window_commands(self), self)
+        self._lay_out()
+        self._connect()
+        self._use_theme(self.theme)
+        self.commands.refresh()
+        geometry = self.preferences.geometry
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+
+    # --- layout ---------------------------------------------------------------------------------------------------
+
+    def _lay_out(self) -> None:
+        actions = self.commands.actions
+        self.menus = self.commands.fill_bar(self.menuBar(), MENUS)
+        self._recent = QMenu("Open Recent", self)
+        self.menus["File"].insertMenu(actions["open.demo"], self._recent)
+        self._recent.aboutToShow.connect(self._fill_recent)
+        undo, redo = (
+            make(self) for make in (self.editing.undo_stack.createUndoAction, self.editing.undo_stack.createRedoAction)
+        )
+        for action, keys, title in ((undo, "Ctrl+Z", "Undo"), (redo, "Ctrl+Shift+Z", "Redo")):
+            action.setShortcut(keys)
+            self.menus["Fit"].insertAction(actions["edit.reset"], action)
+            action.setText(f"{title} Slider")
+        self._make_toolbar()
+        self._views = QWidget()
+        self.view_bar = ViewBar([[actions[name] for name in names] for names in VIEW_SWITCHES])
+        self.legend = Legend()
+        self._views_layout = QVBoxLayout(self._views)
+        self._views_layout.setContentsMargins(0, 0, 0, 0)
+        self._views_layout.setSpacing(0)
+        self._views_layout.addWidget(self.view_bar)
+        self._views_layout.addWidget(self.legend)
+        self.welcome = Welcome(actions["open.recording"], actions["open.demo"], actions["model.explore"])
+        self._pages = QStackedWidget()
+        self._pages.addWidget(self.welcome)
+        self._pages.addWidget(self._views)
+        self.timeline = Timeline(self.player.clock, [actions[name] for name in TRANSPORT])
+        self.timeline.set_range(0, 30.0)
+        left = QWidget()
+        column = QVBoxLayout(left)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._pages, 1)
+        column.addWidget(self.timeline)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setMinimumWidth(_PANEL_WIDTH - 20)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setHandleWidth(2)
+        splitter.setChildrenCollapsible(False)
+        splitter.addWidget(left)
+        splitter.addWidget(self.tabs)
+        splitter.setStretchFactor(0, 1)
+        splitter.setSizes([1280 - _PANEL_WIDTH, _PANEL_WIDTH])
+        self.setCentralWidget(splitter)
+        self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
+        self.setStatusBar(self.status)
+        # An OpenGL child from the start: adding the first one to a window on screen would recreate that window.
+        seed = QOpenGLWidget(self)
+        seed.setFixedSize(1, 1)
+        seed.hide()
+
+    def _make_toolbar(self) -> None:
+        self.toolbar = QToolBar("Tools")
+        self.toolbar.setMovable(False)
+        self.toolbar.setIconSize(QSize(20, 20))
+        self.toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        for name in TOOLBAR:
+            if name == "-":
+                self.toolbar.addSeparator()
+            elif name == ">":
+                spring = QWidget()
+                spring.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+                self.toolbar.addWidget(spring)
+            else:
+                self.toolbar.addAction(self.commands.actions[name])
+        for name, text in (("open.recording", "Open"), ("fit.start", "Fit"), ("export.fit", "Export")):
+            button = self.toolbar.widgetForAction(self.commands.actions[name])
+            assert isinstance(button, QToolButton)
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+            self.commands.actions[name].setIconText(text)
+            if name == "fit.start":
+                button.setObjectName("primary")
+        self.addToolBar(self.toolbar)
+
+    def _connect(self) -> None:
+        session, jobs = self.session, self.jobs
+        self.commands.failed.connect(self.show_error)
+        self.editing.undo_stack.indexChanged.connect(self.commands.refresh)
+        self.timeline.strip.scrubbed.connect(self.player.go_to)
+        self.player.clock.playing_changed.connect(self._on_playing)
+        session.frame_changed.connect(self.timeline.set_frame)
+        for changed in (session.fit_changed, session.sequence_changed):
+            changed.connect(self._on_range)
+        session.live_changed.connect(self._on_residuals)
+        session.part_names_changed.connect(self._on_parts)
+        for changed in (
+            session.fit_path_changed, session.edited_changed, session.show_cloud_changed, session.show_mesh_changed,
+            session.show_matches_changed, session.cloud_colors_changed,
+        ):  # fmt: skip
+            changed.connect(self.commands.refresh)
+        session.edited_changed.connect(self._on_facts)
+        self.reader.cached_changed.connect(self._on_cached)
+        self.reader.failed.connect(self._on_unreadable)
+        self.editor.failed.connect(self._on_editor_failed)
+        self.editor.model_loaded.connect(self.commands.refresh)
+        jobs.changed.connect(self._on_jobs)
+        jobs.failed.connect(self.show_error)
+        jobs.notice.connect(self.notify)
+        jobs.fit_finished.connect(self._on_fitted)
+        jobs.exported.connect(self._on_exported)
+        self._preload.views.connect(self._on_views)
+        self._preload.numerics.connect(self._on_numerics)
+        self._preload.failed.connect(self.show_error)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The heavy libraries come after the first picture."""
+        super().showEvent(event)
+        if not self.is_ready and self.viewport is None:
+            QTimer.singleShot(30, self._preload.start)
+
+    @Slot()
+    def _on_views(self) -> None:
+        """Make what needs VTK and pyqtgraph."""
+        if self._closing or self.viewport is not None:
+            return
+        from app.panels.blend_panel import BlendPanel
+        from app.panels.codes_panel import CodesPanel
+        from app.panels.fit_panel import FitPanel
+        from app.scene import Scene
+        from app.viewport import Viewport
+
+        self.viewport = Viewport(self._views)
+        self._views_layout.insertWidget(1, self.viewport, 1)
+        self.scene = Scene(self.session, self.viewport, self)
+        self.scene.titles_changed.connect(self._on_facts)
+        self.fit_panel = FitPanel(self.theme)
+        self.codes_panel = CodesPanel(self.theme)
+        self.blend_panel = BlendPanel(self.editor, self.theme)
+        for panel, title, hint in (
+            (self.fit_panel, "Fit", "Fit the body to the recording"),
+            (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
+            (self.blend_panel, "Blend", "Walk between two bodies"),
+        ):
+            self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
+        self.editing.attach(self.codes_panel, self.blend_panel)
+        self.blend_panel.other_fit_requested.connect(self.asking.ask_other_fit)
+        self.fit_panel.fit_requested.connect(self.commands.actions["fit.start"].trigger)
+        self.fit_panel.pause_requested.connect(self.pause_fit)
+        self.fit_panel.cancel_requested.connect(self.cancel_fit)
+        self.jobs.fit_started.connect(partial(self.fit_panel.set_running, True))
+        self.jobs.fit_ended.connect(self._on_fit_ended)
+        self.jobs.fit_progressed.connect(self.fit_panel.show_progress)
+        self.jobs.fit_measured.connect(self.fit_panel.plot.extend)
+        self.jobs.fit_paused.connect(self.fit_panel.show_paused)
+        self._use_theme(self.theme)
+        self._on_parts(self.session.part_names)
+
+    @Slot(str, object)
+    def _on_numerics(self, device: str, kind: type[Any]) -> None:
+        if self._closing or self.fit_panel is None:
+            return
+        self.session.device = device
+        nowhere = Path("nowhere")
+        self.fit_panel.set_settings_kind(kind, {"sequence": nowhere}, {"out": None})
+        self.editor.load()
+        self.is_ready = True
+        self.commands.refresh()
+        if self._waiting is not None:
+            path, self._waiting = self._waiting, None
+            self.open_path(path)
+        self.ready.emit()
+
+    # --- opening --------------------------------------------------------------------------------------------------
+
+    def open_path(self, path: Path | str) -> None:
+        """Open a recording or a fit; the folder is read in a thread, `opened` follows."""
+        path = Path(path)
+        if not self.is_ready:
+            self._waiting = path
+            self.notify(f"Opening {path.name}…")
+        elif self.jobs.fitting is not None:
+            self.notify("A fit is running: cancel it, or wait, before opening something else.")
+        else:
+            self.notify(f"Opening {path.name}…")
+            self._opener.submit(Job(partial(_open, path), self._on_opened, self._on_open_failed))
+
+    def open_demo(self) -> None:
+        """Open the recording that comes with the program."""
+        self.open_path(resource_path("demo/recording"))
+
+    def _on_open_failed(self, error: Exception) -> None:
+        self.status.clearMessage()
+        self.show_error(error)
+
+    def _on_opened(self, found: Opened) -> None:
+        if self.jobs.fitting is not None or self.scene is None:
+            return
+        self.player.clock.pause()
+        self.jobs.stop_labelling()
+        session = self.session
+        session.cloud = session.edited = session.live = None
+        session.fit = None
+        session.frame = 0
+        session.sequence = found.sequence
+        self._survey = found.survey
+        self.editor.stand_in(found.survey)
+        self._pages.setCurrentWidget(self._views)
+        self._show_fit(found.fit, found.path if found.fit is not None else None)
+        self.scene.set_survey(found.survey)
+        assert self.fit_panel is not None
+        self.fit_panel.show_recording(found.sequence)
+        self._suggest_output()
+        if found.sequence is not None and found.fit is None and found.sequence.path is not None:
+            self.jobs.start_labelling(found.sequence.path, session.frame)
+        if found.fit is not None:
+            session.frame = int(found.fit.frame_indices[0])
+        self.last_folder = found.path.parent
+        self.preferences.add_recent(found.path)
+        self.setWindowTitle(f"{found.path.name} — SPAM Studio")
+        self.notify(f"Opened {found.path}")
+        self.commands.refresh()
+        self.opened.emit(found)
+
+    def _show_fit(self, fit: Fit | None, path: Path | None) -> None:
+        if fit is not None:
+            self.session.part_names = fit.part_names
+        self.session.fit_path = path
+        self.session.fit = fit
+        if self.fit_panel is not None:
+            self.fit_panel.show_fit(fit, str(path) if path is not None else "")
+
+    def take_body(self, slot: str, path: Path) -> None:
+        """Put the first body of another fit into the blend's slot A or B."""
+        self._opener.submit(Job(partial(_read_codes, path), partial(self._on_codes, slot), self.show_error))
+
+    def _on_codes(self, slot: str, codes: Any) -> None:
+        bench = self.editor.workbench
+        if bench is None or codes.shape.shape != bench.mean_shape.shape or codes.pose.shape != bench.mean_pose.shape:
+            self.show_error(InputError(f"{codes.title} was made with another model. Choose a fit of the same model."))
+            return
+        self.editing.take_codes(slot, codes)
+
+    def explore(self) -> None:
+        """Show the model's mean body alone, to play with."""
+        self.player.clock.pause()
+        self.jobs.stop_labelling()
+        self._on_explore()
+
+    def _on_explore(self) -> None:
+        if self.scene is None or self.viewport is None:
+            return
+        session = self.session
+        session.cloud = session.live = session.fit = session.sequence = session.edited = None
+        session.fit_path = None
+        self._pages.setCurrentWidget(self._views)
+        self.editor.stand_in(None)
+        self.scene.stage_model()
+        self.tabs.setCurrentIndex(1)
+        if self.fit_panel is not None:
+            self.fit_panel.show_recording(None)
+            self.fit_panel.show_fit(None, "")
+        self.editor.request(dragging=False)
+        self.setWindowTitle("Body model — SPAM Studio")
+        self.commands.refresh()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Folders and files from this machine may be dropped."""
+        if any(url.isLocalFile() for url in event.mimeData().urls()):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Open the first one."""
+        local = [url.toLocalFile() for url in event.mimeData().urls() if url.isLocalFile()]
+        if local:
+            event.acceptProposedAction()
+            self.open_path(Path(local[0]))
+
+    def _fill_recent(self) -> None:
+        self._recent.clear()
+        for path in self.preferences.recent:
+            self._recent.addAction(str(path), partial(self.open_path, path))
+        if self._recent.isEmpty():
+            self._recent.addAction("Nothing yet").setEnabled(False)
+
+    # --- fitting --------------------------------------------------------------------------------------------------
+
+    def can_fit(self) -> bool:
+        """Whether a fit could be started now."""
+        form = self.fit_panel.form if self.fit_panel is not None else None
+        return form is not None and not form.problem and self.session.sequence is not None and self.jobs.fitting is None
+
+    def start_fit(self, settings: Any = None) -> None:
+        """Fit with the given settings, or with those of the form.
+
+        Raises:
+            InputError: The form holds a value out of range.
+        """
+        if self.jobs.fitting is not None or self.fit_panel is None or self.fit_panel.form is None:
+            return
+        settings = settings if settings is not None else self.fit_panel.form.value()
+        self.tabs.setCurrentWidget(self.fit_panel)
+        self.editing.reset()
+        self._on_residuals()
+        self.jobs.start_fit(settings)
+
+    def pause_fit(self, paused: bool) -> None:
+        """Rest, or go on."""
+        if self.jobs.fitting is not None:
+            self.jobs.fitting.set_paused(paused)
+            self.commands.refresh()
+
+    def cancel_fit(self) -> None:
+        """Stop the fit; nothing is written."""
+        if self.jobs.fitting is not None and self.fit_panel is not None:
+            self.jobs.fitting.cancel()
+            self.fit_panel.show_cancelling()
+
+    def _on_fitted(self, fit: Fit, path: Path) -> None:
+        self.session.live = None
+        self._show_fit(fit, path)
+        self.preferences.add_recent(path)
+        self.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
+        self.fit_finished.emit(fit)
+
+    @Slot()
+    def _on_fit_ended(self) -> None:
+        if self.fit_panel is not None:
+            self.fit_panel.set_running(False)
+            if self.session.fit is not None:
+                self.fit_panel.show_fit(self.session.fit, str(self.session.fit_path or ""))
+        self._suggest_output()
+
+    def _suggest_output(self) -> None:
+        sequence = self.session.sequence
+        if sequence is not None and self.fit_panel is not None and self.fit_panel.form is not None:
+            from app.opening import free_output_path
+
+            self.fit_panel.form.set_fixed(sequence=sequence.path)
+            self.fit_panel.form.set_value("out", free_output_path(sequence))
+
+    def _on_exported(self, path: Path) -> None:
+        self.notify(f"Exported {path}")
+
+    def has_body(self) -> bool:
+        """Whether a mesh is on screen that could be exported."""
+        return self.session.edited is not None or self.session.track is not None
+
+    def body_on_screen(self) -> Mesh | None:
+        """The mesh in the fit's view, world frame, metres."""
+        from spams_core.geometry.mesh import Mesh
+
+        session = self.session
+        row = session.track_row(session.frame)
+        if session.edited is not None:
+            body = session.edited
+            return Mesh(body.vertices_world, body.canonical.faces, body.canonical.vertex_parts)
+        if session.track is not None and row is not None:
+            return Mesh(session.track.vertices_world[row], session.track.faces, session.track.vertex_parts)
+        return None
+
+    # --- what changes on screen ------------------------------------------------------------------------------------
+
+    @property
+    def viewing(self) -> bool:
+        """Whether the viewports are shown, not the welcome page."""
+        return self._pages.currentWidget() is self._views
+
+    @Slot()
+    def _on_range(self, *_: object) -> None:
+        self.timeline.set_range(self.session.frame_count, self.session.fps)
+        self.timeline.set_frame(self.session.frame)
+        self._on_residuals()
+        self._on_facts()
+        self.commands.refresh()
+
+    @Slot()
+    def _on_residuals(self, *_: object) -> None:
+        fit, live = self.session.fit, self.session.live
+        if live is not None:
+            self.timeline.strip.set_residuals(live.frame_indices, live.frame_indices * float("nan"))
+        elif fit is not None:
+            self.timeline.strip.set_residuals(fit.frame_indices, fit.residual_m)
+        else:
+            self.timeline.strip.set_residuals([], [])  # type: ignore[arg-type]
+
+    @Slot()
+    def _on_cached(self) -> None:
+        self.timeline.strip.set_known(self.reader.cached_frames, self.reader.labelled_frames)
+
+    @Slot(object)
+    def _on_parts(self, names: tuple[str, ...]) -> None:
+        self.legend.set_parts(part_titles(names), part_colors(names))
+
+    @Slot()
+    def _on_facts(self, *_: object) -> None:
+        """One line under each viewport's title."""
+        session, row = self.session, self.session.track_row(self.session.frame)
+        cloud = session.cloud
+        if cloud is not None:
+            known = session.cloud_colors == "part" and cloud.labels is not None
+            seen = f"{len(cloud.points_world):,} points by {'part' if known else 'distance'}"
+        else:
+            seen = "no points in this frame" if session.sequence is not None else "no recording"
+        residual = self.status.residual_mm()
+        fitted = "not fitted yet"
+        if session.edited is not None:
+            fitted = "edited, not saved" if session.fit is not None else "model body"
+        elif session.track is not None and row is not None:
+            nearest = int(session.track.frame_indices[row])
+            fitted = "fitting…" if session.live is not None else "fitted"
+            if nearest != session.frame:
+                fitted = f"nearest fitted frame: {nearest}"
+            elif residual is not None:
+                fitted = f"residual {residual:.1f} mm"
+        canonical = "mean body of the model" if session.mean_body is not None else "loading the model…"
+        if session.edited is not None:
+            canonical = "preview" if session.edited.preview else "edited"
+        elif session.fit is not None and session.live is None:
+            canonical = "fitted identity"
+        self.view_bar.set_facts((seen, fitted, canonical))
+
+    @Slot(int, object)
+    def _on_unreadable(self, frame: int, error: Exception) -> None:
+        if isinstance(error, InputError):
+            self.notify(str(error))
+        else:
+            self.show_error(error)
+
+    @Slot(object)
+    def _on_editor_failed(self, error: Exception) -> None:
+        if isinstance(error, InputError):
+            self.notify(str(error))
+        else:
+            self.show_error(error)
+
+    @Slot()
+    def _on_jobs(self) -> None:
+        self.commands.refresh()
+        if self.fit_panel is not None:
+            self.fit_panel.set_enabled(self.can_fit())
+
+    @Slot(bool)
+    def _on_playing(self, playing: bool) -> None:
+        action = self.commands.actions["play.toggle"]
+        action.setIcon(icon("pause" if playing else "play", self.theme))
+        self.commands.refresh()
+
+    def color_by_part(self, by_part: bool) -> None:
+        """Colour the input by part, or by distance."""
+        self.session.cloud_colors = "part" if by_part else "depth"
+
+    def reset_view(self) -> None:
+        """Cameras back to the sensor's side."""
+        if self.scene is not None:
+            self.scene.reset_cameras()
+
+    def view_from(self, side: Side) -> None:
+        """Cameras to another side."""
+        if self.viewport is not None:
+            self.viewport.view_from(side)
+
+    def show_panel(self, shown: bool) -> None:
+        """Show or hide the side panel."""
+        self.tabs.setVisible(shown)
+
+    def panel_shown(self) -> bool:
+        """Whether the side panel is shown."""
+        return not self.tabs.isHidden()
+
+    def use_light_theme(self, light: bool) -> None:
+        """Switch and remember the theme."""
+        self.preferences.theme = "light" if light else "dark"
+        self._use_theme(THEMES[self.preferences.theme])
+
+    def _use_theme(self, theme: Theme) -> None:
+        self.theme = theme
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        apply_theme(app, theme)
+        self.commands.set_theme(theme)
+        self.commands.actions["fit.start"].setIcon(icon("person-simple-run", theme, theme.on_accent))
+        self.commands.actions["theme.light"].setIcon(icon("sun" if theme.name == "dark" else "moon", theme))
+        self.setWindowIcon(icon("person-simple-walk", theme, theme.accent))
+        self.welcome.set_theme(theme)
+        self.timeline.strip.set_theme(theme)
+        if self.fit_panel is not None and self.scene is not None:
+            self.scene.set_theme(theme)
+            for panel in (self.fit_panel, self.codes_panel, self.blend_panel):
+                panel.set_theme(theme)
+
+    # --- telling --------------------------------------------------------------------------------------------------
+
+    @Slot(str)
+    def notify(self, text: str) -> None:
+        """A message in the status line."""
+        self.status.showMessage(text, _MESSAGE_MS)
+
+    @Slot(object)
+    def show_error(self, error: BaseException) -> None:
+        """A dialog: an `InputError` as it is, anything else with its traceback."""
+        if not self._closing:
+            show_error(self, error)
+
+    def save_screenshot(self, path: Path) -> None:
+        """Save the whole window, viewports included.
+
+        Raises:
+            InputError: The file cannot be written.
+        """
+        if not self.grab().save(str(path)):
+            raise InputError(f"{path} cannot be written. Choose another folder, and a name ending in .png.")
+
+    # --- closing --------------------------------------------------------------------------------------------------
+
+    def quit(self) -> None:
+        """Close the window, and with it the program."""
+        self.close()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask while something runs; then end all threads and free VTK."""
+        if self._closing:
+            event.accept()
+            return
+        working = self.jobs.foreground
+        if working:
+            event.ignore()
+            names = " and ".join(sorted({worker.name for worker in working}))
+            ask(
+                self, "Work is running", f"The {names} is not finished. Stop it and close the window?",
+                "Stop and close", "Keep working", self._close_anyway,
+            )  # fmt: skip
+            return
+        self._shut_down()
+        event.accept()
+
+    def _close_anyway(self) -> None:
+        self._shut_down()
+        self.close()
+
+    def _shut_down(self) -> None:
+        self._closing = True
+        self.preferences.geometry = self.saveGeometry()
+        self.player.clock.pause()
+        self.hide()
+        self.jobs.cancel_all()
+        for thread in (self.reader, self.editor, self._opener, self._preload):
+            thread.close()
+        if self.viewport is not None:
+            self.viewport.close()
+
+
+def _open(path: Path) -> Opened:
+    from app.opening import open_path
+
+    return open_path(path)
+
+
+def _read_codes(path: Path) -> Any:
+    from app.editor import Codes
+    from spams_core.data.fit import read_fit
+
+    fit = read_fit(path)
+    return Codes(path.name, fit.shape_codes, fit.pose_codes[0])

@@ -1,0 +1,51 @@
+"""Dialogs that tell or ask, none of which blocks the event loop."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QMessageBox, QWidget
+
+from spams_core.errors import InputError
+
+__all__ = ["ask", "show_error"]
+
+logger = logging.getLogger(__name__)
+
+
+def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
+    """An `InputError` as it is; anything else as a defect of this program, with its traceback."""
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setTextFormat(Qt.TextFormat.PlainText)
+    if isinstance(error, InputError):
+        box.setIcon(QMessageBox.Icon.Warning)
+        box.setWindowTitle("That did not work")
+        box.setText(str(error))
+    else:
+        trace = "".join(traceback.format_exception(error))
+        logger.error("%s", trace)
+        box.setIcon(QMessageBox.Icon.Critical)
+        box.setWindowTitle("Something went wrong")
+        box.setText("This is a defect of SPAM Studio, not of your data. The window goes on working.")
+        box.setInformativeText(f"{type(error).__name__}: {error}")
+        box.setDetailedText(trace)
+    box.open()
+    return box
+
+
+def ask(parent: QWidget, title: str, text: str, yes: str, no: str, on_yes: Callable[[], None]) -> QMessageBox:
+    """Ask before something is lost; `no` is the default."""
+    box = QMessageBox(parent)
+    box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    box.setIcon(QMessageBox.Icon.Question)
+    box.setWindowTitle(title)
+    box.setText(text)
+    accept = box.addButton(yes, QMessageBox.ButtonRole.AcceptRole)
+    box.setDefaultButton(box.addButton(no, QMessageBox.ButtonRole.RejectRole))
+    accept.clicked.connect(on_yes)
+    box.open()
+    return box

@@ -1,0 +1,51 @@
+"""What the window remembers between two runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from PySide6.QtCore import QByteArray, QSettings
+
+from app.theme import ThemeName
+
+__all__ = ["Preferences"]
+
+_MOST_RECENT = 8
+
+
+class Preferences:
+    """Theme, window geometry and recently opened folders, in the user's own settings."""
+
+    def __init__(self) -> None:
+        self._settings = QSettings("SPAM Studio", "SPAM Studio")
+
+    @property
+    def theme(self) -> ThemeName:
+        """Dark unless the user chose light."""
+        return "light" if self._settings.value("theme") == "light" else "dark"
+
+    @theme.setter
+    def theme(self, name: ThemeName) -> None:
+        self._settings.setValue("theme", name)
+
+    @property
+    def geometry(self) -> QByteArray | None:
+        """Where the window was."""
+        value = self._settings.value("geometry")
+        return value if isinstance(value, QByteArray) else None
+
+    @geometry.setter
+    def geometry(self, value: QByteArray) -> None:
+        self._settings.setValue("geometry", value)
+
+    @property
+    def recent(self) -> list[Path]:
+        """Folders that were opened and still exist, the newest first."""
+        stored = self._settings.value("recent")
+        texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
+        return [Path(text) for text in texts if Path(text).is_dir()]
+
+    def add_recent(self, path: Path) -> None:
+        """Put a folder at the top."""
+        others = [known for known in self.recent if known != path]
+        self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])

@@ -1,0 +1,246 @@
+"""Turns the session's values into actors and repaints when one of them changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, UInt8
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QColor
+
+from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
+from app.opening import Survey
+from app.session import FrameCloud, Session
+from app.theme import Theme
+from app.viewport import Viewport
+from spams_core.geometry.mesh import Mesh
+from spams_core.resources import part_colors
+
+__all__ = ["Scene"]
+
+_INPUT, _FIT, _CANONICAL = 0, 1, 2
+_MAX_MATCHES = 600
+_FAR_MATCH_M = 0.04
+# Near to far: yellow, green, teal, violet.
+_DEPTH_RAMP = np.array([[253, 231, 120], [122, 209, 129], [42, 150, 160], [70, 90, 170], [84, 50, 130]], dtype=float)
+_UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
+
+
+class Scene(QObject):
+    """The actors of the three viewports."""
+
+    titles_changed = Signal()
+
+    def __init__(self, session: Session, viewport: Viewport, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._viewport = session, viewport
+        self._survey: Survey | None = None
+        self._followed: Float[np.ndarray, "3"] | None = None
+        self._palette: UInt8[np.ndarray, "Q 3"] = np.zeros((0, 3), dtype=np.uint8)
+        self.input_cloud = CloudActor(point_size=3.5)
+        self.fit_cloud = CloudActor(point_size=2.5)
+        self.body = MeshActor()
+        self.matches = LinesActor(width=1.5)
+        self.canonical = MeshActor()
+        self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
+        for index, actors in (
+            (_INPUT, (self.floors[0], self.input_cloud)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches)),
+            (_CANONICAL, (self.floors[2], self.canonical)),
+        ):
+            for part in actors:
+                viewport.renderers[index].AddActor(part.actor)
+        session.cloud_changed.connect(self._on_cloud)
+        session.cloud_colors_changed.connect(self._on_colors)
+        session.part_names_changed.connect(self._on_parts)
+        for changed in (session.frame_changed, session.live_changed, session.fit_changed, session.edited_changed):
+            changed.connect(self._on_body)
+        session.mean_body_changed.connect(self._on_body)
+        session.show_cloud_changed.connect(self._on_layers)
+        session.show_mesh_changed.connect(self._on_layers)
+        session.show_matches_changed.connect(self._on_body)
+        session.follow_changed.connect(self._on_cloud)
+        session.linked_changed.connect(self._on_linked)
+
+    # --- the stage ----------------------------------------------------------------------------------------------
+
+    def set_survey(self, survey: Survey) -> None:
+        """Put floor and cameras where the subject is."""
+        self._survey, self._followed = survey, None
+        self.reset_cameras()
+        self._draw_floors()
+        if self._session.cloud is not None:
+            self._on_cloud(self._session.cloud)
+
+    def stage_model(self) -> None:
+        """A stage for the model's body alone, in the middle of the world."""
+        self.set_survey(Survey(np.zeros(3), np.array([1.9, 2.0, 0.6]), -1.0, np.array([0.0, 0.0, 3.0]), (2.0, 4.0)))
+
+    def reset_cameras(self) -> None:
+        """Look from the sensor's side at the whole recording, and at the canonical body's front."""
+        if self._survey is not None:
+            self._viewport.frame_world(self._survey.center, self._survey.extent, self._survey.sensor)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Background and floor in a theme's colours."""
+        self._viewport.set_theme(theme)
+        self._theme = theme
+        self._draw_floors()
+
+    def _draw_floors(self) -> None:
+        color = _rgb(self._theme.grid).astype(np.uint8)
+        if self._survey is not None:
+            center = np.array([self._survey.center[0], self._survey.floor_m, self._survey.center[2]])
+            cells = int(np.clip(np.ceil(max(self._survey.extent[[0, 2]]) / 0.5) + 5, 8, 24))
+            for floor in self.floors[:2]:
+                starts, ends = floor_lines(center, 0.5, cells)
+                floor.update(starts, ends, np.tile(color, (len(starts), 1)))
+                floor.visible = True
+        if self.canonical.data.n_points:
+            low = float(self.canonical.data.points[:, 1].min())
+            starts, ends = floor_lines(np.array([0.0, low, 0.0]), 0.4, 6)
+            self.floors[2].update(starts, ends, np.tile(color, (len(starts), 1)))
+            self.floors[2].visible = True
+        self._viewport.render()
+
+    # --- points -------------------------------------------------------------------------------------------------
+
+    @Slot(object)
+    def _on_cloud(self, _: object) -> None:
+        cloud = self._session.cloud
+        if cloud is None:
+            self.input_cloud.visible = self.fit_cloud.visible = False
+        else:
+            self.input_cloud.update(cloud.points_world, cloud.normals_world, self._cloud_colors(cloud))
+            self.fit_cloud.update(cloud.points_world, cloud.normals_world, self._cloud_tint(cloud))
+            self.input_cloud.visible = True
+            self._follow(cloud)
+        self._on_layers()
+        self.titles_changed.emit()
+
+    @Slot(str)
+    def _on_colors(self, _: str) -> None:
+        cloud = self._session.cloud
+        if cloud is not None:
+            self.input_cloud.recolor(self._cloud_colors(cloud))
+            self._viewport.render()
+        self.titles_changed.emit()
+
+    @Slot(object)
+    def _on_parts(self, names: tuple[str, ...]) -> None:
+        self._palette = part_colors(names)
+        self._on_cloud(None)
+        self._on_body()
+
+    def _cloud_colors(self, cloud: FrameCloud) -> UInt8[np.ndarray, "N 3"]:
+        if self._session.cloud_colors == "part" and cloud.labels is not None and len(self._palette):
+            return self._part_colors(cloud.labels)
+        return self._depth_colors(cloud.points_world)
+
+    def _cloud_tint(self, cloud: FrameCloud) -> UInt8[np.ndarray, "N 3"]:
+        """Paler than the mesh of the same part, so that points stand out upon it."""
+        if cloud.labels is None or not len(self._palette):
+            return np.full((len(cloud.points_world), 3), 205, dtype=np.uint8)
+        pale: UInt8[np.ndarray, "N 3"] = (0.35 * self._part_colors(cloud.labels) + 0.65 * 245).astype(np.uint8)
+        return pale
+
+    def _part_colors(self, labels: Int[np.ndarray, "N"]) -> UInt8[np.ndarray, "N 3"]:
+        table = np.concatenate([self._palette, _UNLABELLED[None]])
+        known = (labels >= 0) & (labels < len(self._palette))
+        colors: UInt8[np.ndarray, "N 3"] = table[np.where(known, labels, len(self._palette))]
+        return colors
+
+    def _depth_colors(self, points_world: Float[np.ndarray, "N 3"]) -> UInt8[np.ndarray, "N 3"]:
+        if self._survey is None:
+            return np.tile(_UNLABELLED, (len(points_world), 1))
+        sensor, center = self._survey.sensor, self._survey.center
+        axis = (center - sensor) / max(float(np.linalg.norm(center - sensor)), 1e-6)
+        near, far = self._survey.depth_range_m
+        share = np.clip(((points_world - sensor) @ axis - near) / (far - near), 0.0, 1.0) * (len(_DEPTH_RAMP) - 1)
+        channels = [np.interp(share, np.arange(len(_DEPTH_RAMP)), _DEPTH_RAMP[:, k]) for k in range(3)]
+        return np.stack(channels, axis=1).astype(np.uint8)
+
+    def _follow(self, cloud: FrameCloud) -> None:
+        """Carry the camera with the middle of the subject."""
+        middle = np.median(cloud.points_world, axis=0)
+        if self._session.follow and self._followed is not None:
+            self._viewport.move_world((middle - self._followed) * np.array([1.0, 0.0, 1.0]))
+        self._followed = middle if self._session.follow else None
+
+    # --- surfaces -----------------------------------------------------------------------------------------------
+
+    @Slot()
+    def _on_body(self, *_: Any) -> None:
+        session = self._session
+        track, row = session.track, session.track_row(session.frame)
+        colors_known = len(self._palette) > 0
+        if session.edited is not None and colors_known:
+            body = session.edited
+            self._draw(self.body, body.vertices_world, body.canonical)
+        elif track is not None and row is not None and colors_known:
+            self._draw(
+                self.body, track.vertices_world[row], Mesh(track.vertices_world[row], track.faces, track.vertex_parts)
+            )
+        else:
+            self.body.update(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64), np.zeros((0, 3), dtype=np.uint8))
+        self._draw_canonical()
+        self._draw_matches(row)
+        self._on_layers()
+        self.titles_changed.emit()
+
+    def _draw(self, actor: MeshActor, vertices: Float[np.ndarray, "V 3"], mesh: Mesh) -> None:
+        parts = mesh.vertex_parts if mesh.vertex_parts is not None else np.zeros(len(vertices), dtype=np.int64)
+        actor.update(vertices, mesh.faces, self._part_colors(parts))
+
+    def _draw_canonical(self) -> None:
+        session = self._session
+        if session.edited is not None:
+            mesh: Mesh | None = session.edited.canonical
+        elif session.fit is not None and session.live is None:
+            mesh = session.fit.canonical_mesh()
+        else:
+            mesh = session.mean_body
+        first = self.canonical.data.n_points == 0
+        if mesh is not None and len(self._palette):
+            self._draw(self.canonical, mesh.vertices, mesh)
+            if first:
+                self._draw_floors()
+        self.canonical.visible = mesh is not None
+
+    def _draw_matches(self, row: int | None) -> None:
+        """Lines from observed points to the model points that the last iteration paired with them."""
+        session, fit = self._session, self._session.fit
+        wanted = session.show_matches and session.live is None and session.edited is None
+        if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:
+            self.matches.visible = False
+            return
+        seen = fit.observation(row)
+        kept = np.nonzero(seen.match_weights > 0)[0]
+        kept = np.random.default_rng(0).permutation(kept)[:_MAX_MATCHES]
+        starts, ends = seen.points_world[kept], seen.matched_world[kept]
+        far = np.clip(np.linalg.norm(ends - starts, axis=1) / _FAR_MATCH_M, 0.0, 1.0)[:, None]
+        good, bad = (_rgb(color) for color in (self._theme.good, self._theme.danger))
+        self.matches.update(starts, ends, ((1 - far) * good + far * bad).astype(np.uint8))
+        self.matches.visible = True
+
+    @Slot()
+    def _on_layers(self, *_: Any) -> None:
+        session = self._session
+        self.body.visible = session.show_mesh
+        self.fit_cloud.visible = session.show_cloud and session.cloud is not None
+        # Lines inside the surface are seen only through it.
+        self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible else 1.0)
+        self._viewport.render()
+
+    @Slot(bool)
+    def _on_linked(self, linked: bool) -> None:
+        self._viewport.linked = linked
+        if linked:
+            self._viewport.world_camera.Modified()
+        self._viewport.render()
+
+
+def _rgb(color: str) -> Float[np.ndarray, "3"]:
+    named = QColor(color)
+    return np.array([named.red(), named.green(), named.blue()], dtype=float)

@@ -1,0 +1,255 @@
+"""A form made from any settings dataclass: types become editors, attribute docstrings tooltips, range errors a line."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QSpinBox,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.theme import THEMES, icon
+from spams_core.errors import InputError
+from spams_core.settings import field_help, settings_from_dict
+
+__all__ = ["PathEdit", "SettingsForm"]
+
+_LARGEST_INT = 2**31 - 1
+_TITLES = {"out": "Save to", "fps": "Frames per second"}
+
+
+class PathEdit(QWidget):
+    """A path to type or to choose."""
+
+    changed = Signal()
+
+    def __init__(self, *, optional: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.edit = QLineEdit()
+        self.edit.textChanged.connect(self.changed)
+        self.edit.setPlaceholderText("default" if optional else "")
+        browse = QToolButton()
+        browse.setIcon(icon("folder-open", THEMES["dark"], THEMES["dark"].muted))
+        browse.setToolTip("Choose a folder")
+        browse.clicked.connect(self._browse)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2)
+        layout.addWidget(self.edit)
+        layout.addWidget(browse)
+        self.setFocusProxy(self.edit)
+
+    @Slot()
+    def _browse(self) -> None:
+        text = self.edit.text()
+        start = str(Path(text).parent) if text else str(Path.home())
+        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
+        if chosen:
+            self.edit.setText(chosen)
+
+
+class SettingsForm(QWidget):
+    """Edits one frozen settings dataclass.
+
+    `fixed` are values that the window knows and the user does not edit; settings within settings keep their default.
+    `value()` builds the dataclass, so its own range checks decide; while they refuse, `problem` says why and
+    `changed(False)` is emitted.
+    """
+
+    changed = Signal(bool)
+
+    def __init__(
+        self,
+        kind: type[Any],
+        fixed: Mapping[str, Any] | None = None,
+        initial: Mapping[str, Any] | None = None,
+        order: Sequence[str] = (),
+        parent: QWidget | None = None,
+    ) -> None:
+        """Fields named in `order` come first."""
+        super().__init__(parent)
+        self._kind, self._fixed = kind, dict(fixed or {})
+        self._editors: dict[str, QWidget] = {}
+        self._optional: set[str] = set()
+        self._layout = QFormLayout()
+        self._layout.setContentsMargins(0, 0, 0, 0)
+        self._layout.setHorizontalSpacing(12)
+        self._layout.setVerticalSpacing(7)
+        self._layout.setLabelAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
+        self._layout.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+        self._problem = QLabel()
+        self._problem.setObjectName("problem")
+        self._problem.setWordWrap(True)
+        self._problem.hide()
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addLayout(self._layout)
+        outer.addWidget(self._problem)
+        hints, texts = typing.get_type_hints(kind), field_help(kind)
+        ranks = {name: rank for rank, name in enumerate(order)}
+        for field in sorted(dataclasses.fields(kind), key=lambda field: ranks.get(field.name, len(ranks))):
+            nested = dataclasses.is_dataclass(_without_none(hints[field.name])[0])
+            if field.name in self._fixed or nested:
+                continue
+            editor = self._editor(field.name, hints[field.name])
+            start = (initial or {}).get(field.name, _default(field))
+            self._editors[field.name] = editor
+            if start is not dataclasses.MISSING:
+                self.set_value(field.name, start)
+            label = QLabel(_title(field.name))
+            label.setMinimumHeight(28)  # centred beside its editor
+            for shown in (label, editor):
+                shown.setToolTip(_wrapped(texts.get(field.name, "")))
+            self._layout.addRow(label, editor)
+        self._check()
+
+    @property
+    def problem(self) -> str:
+        """Why there is no valid value; empty when there is one."""
+        return self._problem.text()
+
+    def editor(self, name: str) -> QWidget:
+        """The editor of a field."""
+        return self._editors[name]
+
+    def value(self) -> Any:
+        """The settings as edited.
+
+        Raises:
+            InputError: The settings refuse a value.
+        """
+        edited = {name: self._read(name) for name in self._editors}
+        try:
+            return settings_from_dict(self._kind, {**self._fixed, **edited})
+        except (TypeError, ValueError) as error:
+            raise InputError(str(error)) from error
+
+    def set_fixed(self, **values: Any) -> None:
+        """Change values that are not edited."""
+        self._fixed.update(values)
+        self._check()
+
+    def set_value(self, name: str, value: Any) -> None:
+        """Put a value into an editor."""
+        editor = self._editors[name]
+        if isinstance(editor, QCheckBox):
+            editor.setChecked(bool(value))
+        elif isinstance(editor, QComboBox):
+            editor.setCurrentIndex(editor.findData(value))
+        elif isinstance(editor, QSpinBox):
+            editor.setValue(int(value))
+        elif isinstance(editor, PathEdit):
+            editor.edit.setText("" if value is None else str(value))
+        elif isinstance(editor, QLineEdit):
+            editor.setText("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+
+    def _editor(self, name: str, hint: Any) -> QWidget:
+        kind, optional = _without_none(hint)
+        if optional:
+            self._optional.add(name)
+        if typing.get_origin(kind) is typing.Literal:
+            box = QComboBox()
+            for choice in typing.get_args(kind):
+                box.addItem(_choice_title(choice), choice)
+            box.currentIndexChanged.connect(self._check)
+            return box
+        if kind is bool:
+            check = QCheckBox()
+            check.toggled.connect(self._check)
+            return check
+        if kind is int and not optional:
+            spin = QSpinBox()
+            spin.setRange(-_LARGEST_INT, _LARGEST_INT)
+            spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
+            spin.valueChanged.connect(self._check)
+            return spin
+        if kind is Path:
+            path = PathEdit(optional=optional)
+            path.changed.connect(self._check)
+            return path
+        # Numbers of any magnitude are typed: a spin box would round 1e-4 to 0.00.
+        line = QLineEdit()
+        line.setProperty("number", kind.__name__ if kind in (int, float) else "")
+        line.textChanged.connect(self._check)
+        return line
+
+    def _read(self, name: str) -> Any:
+        editor = self._editors[name]
+        if isinstance(editor, QCheckBox):
+            return editor.isChecked()
+        if isinstance(editor, QComboBox):
+            return editor.currentData()
+        if isinstance(editor, QSpinBox):
+            return editor.value()
+        assert isinstance(editor, (QLineEdit, PathEdit))
+        line = editor.edit if isinstance(editor, PathEdit) else editor
+        text = line.text().strip()
+        if not text and name in self._optional:
+            return None
+        if isinstance(editor, PathEdit):
+            if not text:
+                raise InputError(f"{_title(name)} is empty. Choose a folder.")
+            return Path(text)
+        number = line.property("number")
+        if not number:
+            return text
+        try:
+            return int(text) if number == "int" else float(text)
+        except ValueError as error:
+            raise InputError(f"{_title(name)}: {text!r} is no number.") from error
+
+    @Slot()
+    def _check(self, *_: Any) -> None:
+        try:
+            self.value()
+            problem = ""
+        except InputError as error:
+            problem = str(error)
+        self._problem.setText(problem)
+        self._problem.setVisible(bool(problem))
+        self.changed.emit(not problem)
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return field.default
+
+
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """The type without `| None`, and whether it had that."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        kinds = [kind for kind in typing.get_args(hint) if kind is not type(None)]
+        return kinds[0], len(kinds) < len(typing.get_args(hint))
+    return hint, False
+
+
+def _title(name: str) -> str:
+    return _TITLES.get(name, name.replace("_", " ").capitalize())
+
+
+def _choice_title(choice: Any) -> str:
+    text = str(choice)
+    return text.upper() if len(text) <= 4 and text not in ("auto", "fast") else text.replace("_", " ").capitalize()
+
+
+def _wrapped(text: str) -> str:
+    """Rich text wraps in a tooltip, plain text does not."""
+    escaped = text.replace("&", "&amp;").replace("<", "&lt;")
+    return f"<p style='white-space:normal'>{escaped}</p>" if text else ""

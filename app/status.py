@@ -1,0 +1,72 @@
+"""The status line: device, frame, points, residual and the time of the last drawn frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from PySide6.QtCore import QTimer, Slot
+from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
+
+from app.session import Session
+
+__all__ = ["StatusLine"]
+
+_FRAME_TIME_EVERY_MS = 250
+
+
+class StatusLine(QStatusBar):
+    """Facts at the right, messages at the left."""
+
+    def __init__(self, session: Session, frame_time_ms: Callable[[], float], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session, self._frame_time_ms = session, frame_time_ms
+        self.setSizeGripEnabled(False)
+        self.facts: dict[str, QLabel] = {}
+        for name, hint in (
+            ("device", "Where tensors are computed"),
+            ("frame", "Frame under the playhead"),
+            ("points", "Observed points of the subject in this frame"),
+            ("residual", "Median distance of the observed points to the fitted surface in this frame"),
+            ("drawing", "Time to draw the last picture"),
+        ):
+            label = self.facts[name] = QLabel()
+            label.setToolTip(hint)
+            self.addPermanentWidget(label)
+        for changed in (session.frame_changed, session.cloud_changed, session.fit_changed, session.device_changed):
+            changed.connect(self.refresh)
+        session.live_changed.connect(self.refresh)
+        self._timer = QTimer(self)
+        self._timer.setInterval(_FRAME_TIME_EVERY_MS)
+        self._timer.timeout.connect(self._on_timer)
+        self._timer.start()
+        self.refresh()
+
+    @Slot()
+    def refresh(self, *_: object) -> None:
+        """Write the facts anew."""
+        session, count = self._session, self._session.frame_count
+        self.facts["device"].setText(session.device)
+        self.facts["frame"].setText(f"frame {session.frame} / {count - 1}" if count else "")
+        shown = session.cloud is not None and session.cloud.frame == session.frame
+        points = len(session.cloud.points_world) if session.cloud is not None and shown else 0
+        self.facts["points"].setText(f"{points:,} points" if points else "")
+        residual = self.residual_mm()
+        self.facts["residual"].setText(f"{residual:.1f} mm residual" if residual is not None else "")
+        for label in self.facts.values():
+            label.setVisible(bool(label.text()))
+
+    def residual_mm(self) -> float | None:
+        """The open fit's residual in this frame."""
+        fit = self._session.fit
+        if fit is None or self._session.live is not None:
+            return None
+        rows = np.nonzero(np.asarray(fit.frame_indices) == self._session.frame)[0]
+        value = 1e3 * float(fit.residual_m[rows[0]]) if len(rows) else float("nan")
+        return value if np.isfinite(value) else None
+
+    @Slot()
+    def _on_timer(self) -> None:
+        milliseconds = self._frame_time_ms()
+        self.facts["drawing"].setText(f"{milliseconds:.0f} ms" if milliseconds else "")
+        self.facts["drawing"].setVisible(bool(milliseconds))

@@ -1,0 +1,227 @@
+"""Colours, style sheet and icons of the dark and the light theme."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import qtawesome
+from PySide6.QtGui import QColor, QIcon, QPalette
+from PySide6.QtWidgets import QApplication, QStyleFactory
+
+__all__ = ["THEMES", "Theme", "ThemeName", "apply_theme", "icon"]
+
+ThemeName = Literal["dark", "light"]
+
+
+@dataclass(frozen=True)
+class Theme:
+    """One set of colours, as #rrggbb.
+
+    Attributes:
+        window, panel, raised: Surfaces, from the lowest to the highest.
+        border, border_strong: Lines between surfaces and around controls.
+        text, muted, faint: Text by importance; `faint` is for what is disabled.
+        accent, accent_hover, on_accent: The one colour for what to do next, and text upon it.
+        danger, warning, good: States.
+        view_top, view_bottom, grid: The viewports' gradient and floor.
+        curves: Loss curves in order: total first.
+    """
+
+    name: ThemeName
+    window: str
+    panel: str
+    raised: str
+    border: str
+    border_strong: str
+    text: str
+    muted: str
+    faint: str
+    accent: str
+    accent_hover: str
+    on_accent: str
+    danger: str
+    warning: str
+    good: str
+    view_top: str
+    view_bottom: str
+    grid: str
+    curves: tuple[str, ...]
+
+
+THEMES: dict[ThemeName, Theme] = {
+    "dark": Theme(
+        name="dark",
+        window="#14161b",
+        panel="#1b1e25",
+        raised="#262a34",
+        border="#2b303b",
+        border_strong="#3c4352",
+        text="#e8eaf0",
+        muted="#98a1b3",
+        faint="#5b6374",
+        accent="#4f8ff7",
+        accent_hover="#6ba3ff",
+        on_accent="#ffffff",
+        danger="#f0646e",
+        warning="#e9b24c",
+        good="#52c48f",
+        view_top="#2a303c",
+        view_bottom="#15181e",
+        grid="#4a5363",
+        curves=("#e8eaf0", "#4f8ff7", "#e9b24c", "#52c48f", "#c586f0", "#f0646e"),
+    ),
+    "light": Theme(
+        name="light",
+        window="#eceef2",
+        panel="#f8f9fb",
+        raised="#ffffff",
+        border="#d8dce4",
+        border_strong="#b9c0cc",
+        text="#1c2129",
+        muted="#5b6575",
+        faint="#a3abb9",
+        accent="#2667d8",
+        accent_hover="#3a79e8",
+        on_accent="#ffffff",
+        danger="#c93644",
+        warning="#a87010",
+        good="#1f8f5c",
+        view_top="#ffffff",
+        view_bottom="#d9dee7",
+        grid="#a9b2c1",
+        curves=("#1c2129", "#2667d8", "#b57a12", "#1f8f5c", "#8a46c2", "#c93644"),
+    ),
+}
+
+
+def icon(name: str, theme: Theme, color: str | None = None) -> QIcon:
+    """A symbol of the Phosphor set in the theme's colours, grey while disabled."""
+    shown: QIcon = qtawesome.icon(f"ph.{name}", color=color or theme.text, color_disabled=theme.faint)
+    return shown
+
+
+def apply_theme(app: QApplication, theme: Theme) -> None:
+    """Give the whole application a theme."""
+    app.setStyle(QStyleFactory.create("Fusion"))
+    app.setPalette(_palette(theme))
+    app.setStyleSheet(_style_sheet(theme))
+
+
+def _palette(theme: Theme) -> QPalette:
+    role, group = QPalette.ColorRole, QPalette.ColorGroup
+    palette = QPalette()
+    for which, color in (
+        (role.Window, theme.window),
+        (role.WindowText, theme.text),
+        (role.Base, theme.panel),
+        (role.AlternateBase, theme.raised),
+        (role.Text, theme.text),
+        (role.Button, theme.raised),
+        (role.ButtonText, theme.text),
+        (role.BrightText, theme.on_accent),
+        (role.Highlight, theme.accent),
+        (role.HighlightedText, theme.on_accent),
+        (role.ToolTipBase, theme.raised),
+        (role.ToolTipText, theme.text),
+        (role.PlaceholderText, theme.faint),
+        (role.Link, theme.accent),
+        (role.Mid, theme.border),
+        (role.Dark, theme.border),
+        (role.Light, theme.raised),
+    ):
+        palette.setColor(which, QColor(color))
+    for which in (role.WindowText, role.Text, role.ButtonText):
+        palette.setColor(group.Disabled, which, QColor(theme.faint))
+    return palette
+
+
+def _style_sheet(theme: Theme) -> str:
+    t = theme
+    return f"""
+* {{ font-size: 12px; }}
+QToolTip {{ color: {t.text}; background: {t.raised}; border: 1px solid {t.border_strong}; padding: 5px 7px; }}
+QMainWindow, QDialog {{ background: {t.window}; }}
+QSplitter::handle {{ background: {t.border}; image: none; }}
+QMainWindow::separator {{ background: {t.window}; width: 4px; height: 4px; }}
+QMenuBar {{ background: {t.window}; padding: 2px 6px; }}
+QMenuBar::item {{ padding: 4px 9px; border-radius: 4px; background: transparent; }}
+QMenuBar::item:selected {{ background: {t.raised}; }}
+QMenu {{ background: {t.panel}; border: 1px solid {t.border_strong}; padding: 5px; }}
+QMenu::item {{ padding: 5px 26px 5px 8px; border-radius: 4px; }}
+QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
+QMenu::item:disabled {{ color: {t.faint}; background: transparent; }}
+QMenu::separator {{ height: 1px; background: {t.border}; margin: 5px 6px; }}
+QMenu::icon {{ padding-left: 6px; }}
+QToolBar {{ background: {t.panel}; border: none; border-bottom: 1px solid {t.border}; spacing: 3px; padding: 5px 8px; }}
+QToolBar::separator {{ background: {t.border}; width: 1px; margin: 5px 6px; }}
+QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px 7px; }}
+QToolButton:hover {{ background: {t.raised}; }}
+QToolButton:pressed {{ background: {t.border_strong}; }}
+QToolButton:checked {{ background: {t.raised}; border-color: {t.border_strong}; }}
+QToolButton:disabled {{ color: {t.faint}; }}
+QToolButton::menu-indicator {{ image: none; }}
+QToolButton#primary {{ background: {t.accent}; color: {t.on_accent}; font-weight: 600; padding: 4px 12px; }}
+QToolButton#primary:hover {{ background: {t.accent_hover}; }}
+QToolButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; }}
+QStatusBar {{ background: {t.panel}; border-top: 1px solid {t.border}; color: {t.muted}; }}
+QStatusBar::item {{ border: none; }}
+QStatusBar QLabel {{ color: {t.muted}; padding: 1px 8px; }}
+QDockWidget {{ titlebar-close-icon: none; titlebar-normal-icon: none; }}
+QTabWidget::pane {{ border: none; background: {t.panel}; }}
+QTabBar {{ background: {t.panel}; qproperty-drawBase: 0; }}
+QTabBar::tab {{
+    background: transparent; color: {t.muted}; padding: 9px 13px 7px; border-bottom: 2px solid transparent;
+}}
+QTabBar::tab:hover {{ color: {t.text}; }}
+QTabBar::tab:selected {{ color: {t.text}; border-bottom-color: {t.accent}; font-weight: 600; }}
+QWidget#panel, QScrollArea#panel, QWidget#timeline, QWidget#viewBar {{ background: {t.panel}; }}
+QWidget#timeline {{ border-top: 1px solid {t.border}; }}
+QWidget#viewBar {{ border-bottom: 1px solid {t.border}; }}
+QFrame#columnRule {{ background: {t.border}; border: none; max-width: 1px; min-width: 1px; }}
+QScrollArea {{ border: none; }}
+QFrame#card {{ background: {t.raised}; border: 1px solid {t.border}; border-radius: 7px; }}
+QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
+QLabel#heading {{ font-size: 13px; font-weight: 600; }}
+QLabel#hero {{ font-size: 21px; font-weight: 600; }}
+QLabel#muted {{ color: {t.muted}; }}
+QLabel#problem {{ color: {t.danger}; }}
+QLabel#good {{ color: {t.good}; }}
+QLabel#badge {{ background: {t.accent}; color: {t.on_accent}; border-radius: 7px; padding: 1px 7px; font-size: 11px; }}
+QPushButton {{ background: {t.raised}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 5px 12px; }}
+QPushButton:hover {{ border-color: {t.muted}; }}
+QPushButton:pressed {{ background: {t.border}; }}
+QPushButton:disabled {{ color: {t.faint}; border-color: {t.border}; }}
+QPushButton#primary {{ background: {t.accent}; border-color: {t.accent}; color: {t.on_accent}; font-weight: 600; }}
+QPushButton#primary:hover {{ background: {t.accent_hover}; border-color: {t.accent_hover}; }}
+QPushButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; border-color: {t.border}; }}
+QPushButton#chip {{ border-radius: 11px; padding: 3px 9px; text-align: left; background: transparent; }}
+QPushButton#chip:hover {{ background: {t.raised}; }}
+QPushButton#chip:checked {{ background: {t.raised}; border-color: {t.accent}; }}
+QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+    background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
+    selection-background-color: {t.accent}; selection-color: {t.on_accent};
+}}
+QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
+QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{
+    color: {t.faint}; border-color: {t.border};
+}}
+QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; min-height: 0; }}
+QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox QAbstractItemView {{
+    background: {t.panel}; border: 1px solid {t.border_strong}; selection-background-color: {t.accent};
+    selection-color: {t.on_accent}; outline: none; padding: 3px;
+}}
+QProgressBar {{
+    background: {t.window}; border: 1px solid {t.border}; border-radius: 4px; text-align: center; min-height: 8px;
+    max-height: 8px;
+}}
+QProgressBar::chunk {{ background: {t.accent}; border-radius: 3px; }}
+QScrollBar:vertical {{ background: transparent; width: 9px; margin: 0; }}
+QScrollBar::handle:vertical {{ background: {t.border_strong}; border-radius: 4px; min-height: 26px; }}
+QScrollBar:horizontal {{ background: transparent; height: 9px; margin: 0; }}
+QScrollBar::handle:horizontal {{ background: {t.border_strong}; border-radius: 4px; min-width: 26px; }}
+QScrollBar::add-line, QScrollBar::sub-line, QScrollBar::add-page, QScrollBar::sub-page {{
+    background: none; border: none; width: 0; height: 0;
+}}
+"""

@@ -1,0 +1,244 @@
+"""The timeline: transport buttons, and a strip to scrub on that shows what is fitted, how well, and what is cached."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Float, Int
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtGui import (
+    QAction,
+    QColor,
+    QFontMetrics,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QPen,
+    QPolygonF,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+
+from app.playback import PlaybackClock
+from app.theme import THEMES, Theme
+
+__all__ = ["Strip", "Timeline"]
+
+_MARGIN = 14
+_GOOD_MM, _BAD_MM = 10.0, 40.0
+_SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
+
+
+class Strip(QWidget):
+    """One column per frame, coloured by the fit's residual; press or drag to scrub."""
+
+    scrubbed = Signal(int)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = THEMES["dark"]
+        self._count, self._fps, self._frame = 0, 30.0, 0
+        self._residual_mm: dict[int, float] = {}
+        self._cached: list[int] = []
+        self._labelled: list[int] = []
+        self.setMouseTracking(True)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setAccessibleName("Timeline")
+
+    def sizeHint(self) -> QSize:
+        """Room for ruler, residuals and cache bar."""
+        return QSize(400, 56)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        self._theme = theme
+        self.update()
+
+    def set_range(self, count: int, fps: float) -> None:
+        """Frames and their rate."""
+        self._count, self._fps = count, fps
+        self.update()
+
+    def set_frame(self, frame: int) -> None:
+        """Move the playhead without telling anyone."""
+        if frame != self._frame:
+            self._frame = frame
+            self.update()
+
+    def set_residuals(self, frames: Int[np.ndarray, "T"], residual_m: Float[np.ndarray, "T"]) -> None:
+        """Median distance to the fitted surface per fitted frame; NaN where a frame is fitted but not yet measured."""
+        self._residual_mm = dict(zip(np.asarray(frames).tolist(), (1e3 * np.asarray(residual_m)).tolist(), strict=True))
+        self.update()
+
+    def set_known(self, cached: Sequence[int], labelled: Sequence[int]) -> None:
+        """Frames in memory, and frames whose parts are known."""
+        self._cached, self._labelled = list(cached), list(labelled)
+        self.update()
+
+    # --- places ---------------------------------------------------------------------------------------------------
+
+    def _step(self) -> float:
+        return (self.width() - 2 * _MARGIN) / max(1, self._count)
+
+    def x_of(self, frame: int) -> float:
+        """Middle of a frame's column, pixels."""
+        return _MARGIN + (frame + 0.5) * self._step()
+
+    def frame_at(self, x: float) -> int:
+        """The frame whose column holds x."""
+        return int(np.clip((x - _MARGIN) / self._step(), 0, max(0, self._count - 1)))
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Jump."""
+        self._scrub(event)
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Scrub while pressed; otherwise say what is under the pointer."""
+        if event.buttons() & Qt.MouseButton.LeftButton:
+            self._scrub(event)
+        elif self._count:
+            frame = self.frame_at(event.position().x())
+            residual = self._residual_mm.get(frame)
+            known = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
+            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{known}")
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """One frame per notch."""
+        if self._count:
+            step = -1 if event.angleDelta().y() > 0 else 1
+            self.scrubbed.emit(int(np.clip(self._frame + step, 0, self._count - 1)))
+
+    def _scrub(self, event: QMouseEvent) -> None:
+        if self._count and event.buttons() & Qt.MouseButton.LeftButton:
+            self.scrubbed.emit(self.frame_at(event.position().x()))
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Ruler, residual columns, cache bar, playhead."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        theme, width = self._theme, self.width() - 2 * _MARGIN
+        track = QRectF(_MARGIN, 22, width, 22)
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.window))
+        painter.drawRoundedRect(track, 4, 4)
+        if not self._count:
+            return
+        step = self._step()
+        for frame, residual in self._residual_mm.items():
+            gap = 1.0 if step > 4 else 0.0
+            painter.fillRect(
+                QRectF(_MARGIN + frame * step, track.top() + 1, step - gap, track.height() - 2), self._heat(residual)
+            )
+        for frames, color, top in ((self._cached, theme.border_strong, 47), (self._labelled, theme.good, 51)):
+            for frame in frames:
+                painter.fillRect(QRectF(_MARGIN + frame * step, top, step, 2), QColor(color))
+        self._paint_ruler(painter, step)
+        x = self.x_of(self._frame)
+        painter.setPen(QPen(QColor(theme.accent), 2))
+        painter.drawLine(QPointF(x, 14), QPointF(x, 53))
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(QColor(theme.accent))
+        painter.drawPolygon(
+            QPolygonF([QPointF(x - 6, 10), QPointF(x + 6, 10), QPointF(x + 6, 15), QPointF(x, 21), QPointF(x - 6, 15)])
+        )
+
+    def _paint_ruler(self, painter: QPainter, step: float) -> None:
+        metrics = QFontMetrics(painter.font())
+        every = next(n for n in (1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000, 5000, 10**9) if n * step > 44)
+        for frame in range(0, self._count, every):
+            text, x = str(frame), self.x_of(frame)
+            painter.setPen(QColor(self._theme.border_strong))
+            painter.drawLine(QPointF(x, 17), QPointF(x, 21))
+            if abs(frame - self._frame) * step > 14:
+                painter.setPen(QColor(self._theme.muted))
+                painter.drawText(QPointF(x - metrics.horizontalAdvance(text) / 2, 13), text)
+
+    def _heat(self, residual_mm: float) -> QColor:
+        """Good below 10 mm, bad above 40 mm, plain while unknown."""
+        if not np.isfinite(residual_mm):
+            return QColor(self._theme.border_strong)
+        share = float(np.clip((residual_mm - _GOOD_MM) / (_BAD_MM - _GOOD_MM), 0.0, 1.0))
+        stops = [QColor(c) for c in (self._theme.good, self._theme.warning, self._theme.danger)]
+        channels = [[c.red() for c in stops], [c.green() for c in stops], [c.blue() for c in stops]]
+        return QColor(*(int(np.interp(share, (0.0, 0.5, 1.0), channel)) for channel in channels))
+
+
+class Timeline(QWidget):
+    """Transport, strip, and the clock that plays."""
+
+    def __init__(self, clock: PlaybackClock, actions: Sequence[QAction], parent: QWidget | None = None) -> None:
+        """Actions are shown in this order: to start, back, play, forward, to end, loop."""
+        super().__init__(parent)
+        self.setObjectName("timeline")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self.clock = clock
+        self.strip = Strip()
+        self._count, self._fps = 0, 30.0
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(6, 4, 6, 6)
+        layout.setSpacing(2)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        self._position = QLabel("–")
+        self._position.setObjectName("muted")
+        self._position.setMinimumWidth(150)
+        self._position.setContentsMargins(8, 0, 0, 0)
+        self.speed = QComboBox()
+        for speed in _SPEEDS:
+            self.speed.addItem(f"{speed:g}×", speed)
+        self.speed.setCurrentIndex(_SPEEDS.index(1.0))
+        self.speed.setToolTip("Playing speed")
+        self.speed.currentIndexChanged.connect(self._on_speed)
+        self.pace = QComboBox()
+        self.pace.addItem("Real time", "real time")
+        self.pace.addItem("Every frame", "every frame")
+        self.pace.setToolTip(
+            "Real time keeps the recording's rate and drops frames that cannot be drawn in time.\n"
+            "Every frame shows each one, however long it takes."
+        )
+        self.pace.currentIndexChanged.connect(self._on_pace)
+        row.addWidget(self._position, 1)
+        for action in actions:
+            button = QToolButton()
+            button.setDefaultAction(action)
+            button.setIconSize(QSize(18, 18))
+            button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+            row.addWidget(button)
+        right = QHBoxLayout()
+        right.setSpacing(6)
+        right.addStretch(1)
+        right.addWidget(self.speed)
+        right.addWidget(self.pace)
+        right.setContentsMargins(0, 0, 8, 0)
+        row.addLayout(right, 1)
+        layout.addLayout(row)
+        layout.addWidget(self.strip)
+        for box in (self.speed, self.pace):
+            box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def set_range(self, count: int, fps: float) -> None:
+        """Frames and their rate."""
+        self._count, self._fps = count, fps
+        self.clock.set_range(count, fps)
+        self.strip.set_range(count, fps)
+        self.setEnabled(count > 0)
+
+    def set_frame(self, frame: int) -> None:
+        """Show where the playhead is."""
+        self.clock.seek(frame)
+        self.strip.set_frame(frame)
+        dropped = f"  ·  {self.clock.dropped} dropped" if self.clock.dropped and self.clock.playing else ""
+        seconds = frame / self._fps if self._fps else 0.0
+        self._position.setText(f"Frame {frame} / {self._count - 1}  ·  {seconds:.2f} s{dropped}" if self._count else "–")
+
+    @Slot()
+    def _on_speed(self) -> None:
+        self.clock.speed = float(self.speed.currentData())
+
+    @Slot()
+    def _on_pace(self) -> None:
+        self.clock.pace = self.pace.currentData()

@@ -1,0 +1,163 @@
+"""The window's commands and where they appear."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING
+
+from app.commands import Command
+
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
+
+__all__ = ["MENUS", "TOOLBAR", "TRANSPORT", "VIEW_SWITCHES", "window_commands"]
+
+MENUS = (
+    (
+        "&File",
+        ("open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit"),
+    ),
+    ("&Fit", ("fit.start", "fit.pause", "fit.cancel", "-", "edit.reset", "model.explore")),
+    ("&Play", ("play.toggle", "play.back", "play.forward", "play.first", "play.last", "-", "play.loop", "play.worst")),
+    (
+        "&View",
+        (
+            "show.part_colors", "show.cloud", "show.mesh", "show.matches", "-",
+            "view.linked", "view.follow", "view.reset", "view.back", "view.left", "view.right", "view.top", "-",
+            "show.panel", "theme.light",
+        ),
+    ),
+    ("&Help", ("help.keys", "help.about")),
+)  # fmt: skip
+"""Menu titles and their commands; "-" is a separator."""
+
+TOOLBAR = (
+    "open.recording", "open.fit", "-", "fit.start", "fit.pause", "fit.cancel", "-", "view.reset", "view.left",
+    "view.right", "view.follow", "-", "export.fit", "screenshot", ">", "theme.light", "show.panel",
+)  # fmt: skip
+"""Commands of the toolbar; ">" pushes the rest to the right."""
+
+TRANSPORT = ("play.first", "play.back", "play.toggle", "play.forward", "play.last", "play.loop")
+"""Buttons of the timeline."""
+
+VIEW_SWITCHES = (("show.part_colors",), ("show.cloud", "show.mesh", "show.matches"), ("view.linked",))
+"""Switches above each viewport."""
+
+
+def window_commands(window: MainWindow) -> list[Command]:
+    """All commands, bound to a window."""
+    session, jobs, player, asking = window.session, window.jobs, window.player, window.asking
+
+    def has_frames() -> bool:
+        return session.frame_count > 0
+
+    def many_frames() -> bool:
+        return session.frame_count > 1
+
+    def fitting() -> bool:
+        return jobs.fitting is not None
+
+    def free() -> bool:
+        return jobs.fitting is None
+
+    def viewing() -> bool:
+        return window.viewing
+
+    def switch(field: str) -> tuple[Callable[[bool], None], Callable[[], bool]]:
+        return partial(setattr, session, field), lambda: bool(getattr(session, field))
+
+    def layer(name: str, title: str, hint: str, key: str, symbol: str, field: str) -> Command:
+        store, load = switch(field)
+        return Command(name, title, store, hint, key, symbol, viewing, load)
+
+    return [
+        Command(
+            "open.recording", "Open Recording…", asking.ask_recording,
+            "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open", free,
+        ),
+        Command(
+            "open.fit", "Open Fit…", asking.ask_fit, "Open a fit that was made before", "Ctrl+Shift+O", "person-simple",
+            free,
+        ),
+        Command(
+            "open.demo", "Open the Demo Recording", window.open_demo,
+            "A short recording that comes with the program", "", "film-strip", free,
+        ),
+        Command(
+            "export.fit", "Export Fit…", asking.ask_export, "Write the fitted meshes as PLY, OBJ, GLB or NPZ", "Ctrl+E",
+            "export", lambda: session.fit_path is not None,
+        ),
+        Command(
+            "export.body", "Export Body on Screen…", asking.ask_export_body,
+            "Write the mesh of this frame, edits included, as PLY, OBJ, GLB or STL", "", "cube", window.has_body,
+        ),
+        Command(
+            "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "Ctrl+Shift+S",
+            "camera",
+        ),
+        Command("quit", "Quit", window.quit, "", "Ctrl+Q", "sign-out"),
+        Command(
+            "fit.start", "Fit the Body", window.start_fit, "Fit the body model to the recording", "F5",
+            "person-simple-run", window.can_fit,
+        ),
+        Command(
+            "fit.pause", "Pause the Fit", window.pause_fit, "Rest after this iteration, or go on", "F6", "pause",
+            fitting, lambda: jobs.fitting is not None and jobs.fitting.paused,
+        ),
+        Command(
+            "fit.cancel", "Cancel the Fit", window.cancel_fit, "Stop; nothing is written", "Esc", "x-circle", fitting
+        ),
+        Command(
+            "edit.reset", "Reset Shape and Pose", window.editing.reset, "Show the body as it was fitted", "Ctrl+R",
+            "arrow-counter-clockwise", lambda: session.edited is not None,
+        ),
+        Command(
+            "model.explore", "Explore the Body Model", window.explore, "Play with shape and pose without a recording",
+            "", "sliders-horizontal", free,
+        ),
+        Command(
+            "play.toggle", "Play", player.toggle, "Play or pause", "Space", "play", many_frames,
+            lambda: player.clock.playing,
+        ),
+        Command("play.back", "Step Back", partial(player.step, -1), "", "Left", "caret-left", has_frames),
+        Command("play.forward", "Step Forward", partial(player.step, 1), "", "Right", "caret-right", has_frames),
+        Command("play.first", "First Frame", player.go_to_first, "", "Home", "skip-back", has_frames),
+        Command("play.last", "Last Frame", player.go_to_last, "", "End", "skip-forward", has_frames),
+        Command(
+            "play.loop", "Loop", player.set_loop, "Begin again at the end", "L", "repeat", has_frames,
+            lambda: player.clock.loop,
+        ),
+        Command(
+            "play.worst", "Next Worst Frame", player.next_worst, "Jump to the worst frames in turn", "N", "target",
+            lambda: session.fit is not None,
+        ),
+        Command(
+            "show.part_colors", "Colour Points by Part", window.color_by_part,
+            "Points in the colours of their body parts, or of their distance", "C", "palette", viewing,
+            lambda: session.cloud_colors == "part",
+        ),
+        layer("show.cloud", "Points over the Fit", "Show the observed points in the fit's view", "P", "dots-nine",
+              "show_cloud"),
+        layer("show.mesh", "Fitted Mesh", "Show the fitted mesh", "B", "person-simple", "show_mesh"),
+        layer("show.matches", "Correspondences", "Lines from observed points to the matched model points", "M",
+              "line-segments", "show_matches"),
+        layer("view.linked", "Turn the Canonical View Along", "All three views turn and zoom together", "K", "link",
+              "linked"),
+        layer("view.follow", "Follow the Subject", "The camera walks along with the subject", "F", "crosshair",
+              "follow"),
+        Command("view.reset", "View from the Sensor", window.reset_view, "Whole recording, seen from the sensor's side",
+                "R", "frame-corners", viewing),
+        Command("view.back", "View from Behind", partial(window.view_from, "back"), "", "Ctrl+1", "", viewing),
+        Command("view.left", "View from the Left", partial(window.view_from, "left"), "", "Ctrl+2", "caret-circle-left",
+                viewing),
+        Command("view.right", "View from the Right", partial(window.view_from, "right"), "", "Ctrl+3",
+                "caret-circle-right", viewing),
+        Command("view.top", "View from Above", partial(window.view_from, "top"), "", "Ctrl+4", "", viewing),
+        Command("show.panel", "Side Panel", window.show_panel, "Show or hide the panel on the right", "F9",
+                "layout", None, window.panel_shown),
+        Command("theme.light", "Light Theme", window.use_light_theme, "Switch between the dark and the light theme", "",
+                "sun", None, lambda: window.theme.name == "light"),
+        Command("help.keys", "Keyboard Shortcuts", asking.show_keys, "", "F1", "keyboard"),
+        Command("help.about", "About SPAM Studio", asking.show_about, "", "", "info"),
+    ]  # fmt: skip
