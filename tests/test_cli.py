@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fits import write_ball_fit
+from fits import ball_fit, write_ball_fit
 from recordings import FAULTS, write_ball
 
 from spams_core import __version__, cli
@@ -262,6 +262,14 @@ def test_results_are_summarized_by_one_rule():
     assert summarize(Told()) == {"mean": 0.5}
     assert summarize(Path("a/b")) == {"path": "a/b"}
     assert summarize({"x": np.arange(2)}) == {"x": [0, 1]}
+
+
+def test_fits_and_edits_are_summarized_by_what_a_person_asks():
+    fit = ball_fit(edit={"out": "edited"})
+    told = {"frames": 5, "vertices": 162, "parts": ["head", "torso"]}
+    figures = {"method": "spam", "preset": "fast", "depth_residual_mm": 5.0, "seconds_per_frame": 1.5}
+    assert TASKS["fit"].summary(fit) == {"path": "ball", **told, **figures}
+    assert TASKS["edit"].summary(fit) == {"path": "edited", **told}
 
 
 def test_the_process_itself_exits_2_1_or_0(tmp_path):

@@ -20,7 +20,16 @@ from safetensors.numpy import save_file
 from spams_core import __version__
 from spams_core.errors import InputError
 
-__all__ = ["FORMAT_VERSION", "Archive", "hash_file", "new_file", "new_folder", "read_archive", "require_new", "write_archive"]
+__all__ = [
+    "FORMAT_VERSION",
+    "Archive",
+    "hash_file",
+    "new_file",
+    "new_folder",
+    "read_archive",
+    "require_new",
+    "write_archive",
+]
 
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
@@ -52,9 +61,7 @@ class Archive:
         Raises:
             InputError: The archive has no array of that name.
         """
-        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
-            if name not in arrays.keys():  # noqa: SIM118 - a safetensors handle is no mapping
-                raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+        with self._open(name) as arrays:
             value: np.ndarray[Any, Any] = arrays.get_tensor(name)
             return value
 
@@ -64,16 +71,25 @@ class Archive:
         Raises:
             InputError: The archive has no array of that name.
         """
-        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
-            if name not in arrays.keys():  # noqa: SIM118 - a safetensors handle is no mapping
-                raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+        with self._open(name) as arrays:
             return tuple(arrays.get_slice(name).get_shape())
 
     def rows(self, name: str, start: int, stop: int) -> np.ndarray[Any, Any]:
-        """Rows start..stop of one array, read without touching the rest."""
-        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+        """Rows start..stop of one array, read without touching the rest.
+
+        Raises:
+            InputError: The archive has no array of that name.
+        """
+        with self._open(name) as arrays:
             value: np.ndarray[Any, Any] = arrays.get_slice(name)[start:stop]
             return value
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[Any]:
+        with safe_open(str(self.path / _ARRAYS), framework="numpy") as arrays:
+            if name not in arrays.keys():  # noqa: SIM118 - a safetensors handle is no mapping
+                raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+            yield arrays
 
     def arrays(self, prefix: str = "") -> dict[str, np.ndarray[Any, Any]]:
         """All arrays whose names start with `prefix`, the prefix cut off."""

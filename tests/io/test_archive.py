@@ -31,7 +31,7 @@ def test_round_trip_whole_rows_shapes_and_prefixes(path):
 
 def test_missing_arrays_are_named(path):
     archive = read_archive(path)
-    for read in (archive.array, archive.shape):
+    for read in (archive.array, archive.shape, lambda name: archive.rows(name, 0, 1)):
         with pytest.raises(InputError, match=r"holds no array 'c'; it is incomplete"):
             read("c")
 
