@@ -32,7 +32,7 @@ from spams_core.io.archive import Archive, write_archive
 from spams_core.progress import Progress
 from spams_core.settings import settings_to_dict
 
-__all__ = ["CloudSettings", "PartialCloud", "observe_cloud", "to_upright", "upright_frame", "write_clouds"]
+__all__ = ["PartialCloud", "ViewSettings", "observe_cloud", "to_upright", "upright_frame", "write_clouds"]
 
 
 def upright_frame(
@@ -72,7 +72,7 @@ def to_upright(points_world: Float[np.ndarray, "N 3"], camera: Camera) -> Float[
 
 
 @dataclass(frozen=True)
-class CloudSettings:
+class ViewSettings:
     """How bodies stand in the world and where cameras look at them from; every range is drawn from uniformly."""
 
     points: int = 2048
@@ -83,7 +83,7 @@ class CloudSettings:
     """Width of the virtual image in pixels."""
     height: int = 216
     """Height of the virtual image in pixels."""
-    fx: float = 189.0
+    focal_px: float = 189.0
     """Focal length of the virtual camera in pixels."""
     distance_m: tuple[float, float] = (1.5, 4.5)
     """Range of the camera's distance in metres."""
@@ -143,7 +143,7 @@ def observe_cloud(
 
 
 def _random_view(
-    posed: Float[np.ndarray, "V 3"], settings: CloudSettings, generator: np.random.Generator
+    posed: Float[np.ndarray, "V 3"], settings: ViewSettings, generator: np.random.Generator
 ) -> tuple[np.ndarray[Any, Any], Camera, SensorNoise]:
     """Put a body into the world and a camera somewhere around it."""
     lean = generator.normal(0.0, settings.lean_deg, 2)
@@ -163,7 +163,7 @@ def _random_view(
         look_at + generator.normal(0.0, 1.0, 3) * spread,
         settings.width,
         settings.height,
-        settings.fx,
+        settings.focal_px,
     )
     noise = replace(
         settings.noise,
@@ -178,9 +178,9 @@ def _random_view(
 def write_clouds(
     subjects: Subjects,
     out: Path,
-    clouds_per_instance: int = 4,
+    views_per_instance: int = 4,
     seed: int = 0,
-    settings: CloudSettings | None = None,
+    settings: ViewSettings | None = None,
     limits: tuple[int, int, int] = (8000, 400, 400),
 ) -> Generator[Progress, None, Archive]:
     """Render labelled partial clouds of the posed instances of all splits.
@@ -198,24 +198,24 @@ def write_clouds(
     Args:
         subjects: Whose posed instances to render.
         out: The new archive's folder.
-        clouds_per_instance: Views of each posed instance.
+        views_per_instance: Views of each posed instance.
         seed: Source of every draw.
         settings: Bodies' and cameras' ranges; the defaults when None.
         limits: Most clouds in train, validation and test; fewer views, then fewer instances, are taken beyond that.
 
     Raises:
-        InputError: No instance, `clouds_per_instance` below 1, a body that no camera sees, or an unwritable folder.
+        InputError: No instance, `views_per_instance` below 1, a body that no camera sees, or an unwritable folder.
     """
-    settings = settings or CloudSettings()
-    if clouds_per_instance < 1:
-        raise InputError(f"clouds_per_instance is {clouds_per_instance}. Give 1 or more.")
+    settings = settings or ViewSettings()
+    if views_per_instance < 1:
+        raise InputError(f"views_per_instance is {views_per_instance}. Give 1 or more.")
     if out.exists():
         raise InputError(f"{out} exists already. Choose another name, or remove it first.")
     plan: list[tuple[Split, int, int]] = []
     for index, split in enumerate(SPLITS):
         instances = subjects.instances(subjects.identities(split))
         order = np.random.default_rng((seed, index)).permutation(instances)
-        views = np.tile(order, clouds_per_instance)[: limits[index]]
+        views = np.tile(order, views_per_instance)[: limits[index]]
         plan += [(split, number, int(instance)) for number, instance in enumerate(views)]
     if not plan:
         raise InputError(f"{subjects.archive.path} has no posed instances. Generate subjects with instances first.")
@@ -253,7 +253,7 @@ def write_clouds(
         "clouds": {split: sum(entry[0] == split for entry in plan) for split in SPLITS},
         "settings": {
             "subjects": str(subjects.archive.path),
-            "clouds_per_instance": clouds_per_instance,
+            "views_per_instance": views_per_instance,
             "seed": seed,
             "limits": list(limits),
             **settings_to_dict(settings),

@@ -90,6 +90,7 @@ _ROWS = (
     TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
     TaskRow("train", "Train one network of a model."),
+    TaskRow("clouds", "Render partial clouds of subjects, to train the segmenter."),
     TaskRow("segment", "Label the points of a recording by body part."),
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),

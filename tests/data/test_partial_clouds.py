@@ -8,7 +8,7 @@ import trimesh
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from spams_core.data.partial_clouds import CloudSettings, observe_cloud, to_upright, upright_frame, write_clouds
+from spams_core.data.partial_clouds import ViewSettings, observe_cloud, to_upright, upright_frame, write_clouds
 from spams_core.data.subjects import SPLITS, Subjects, read_subjects
 from spams_core.data.virtual_camera import EXACT, SensorNoise, orbit_camera
 from spams_core.errors import InputError
@@ -49,7 +49,7 @@ def subjects(tmp_path_factory) -> Subjects:
 @pytest.fixture(scope="module")
 def clouds(subjects, tmp_path_factory):
     out = tmp_path_factory.mktemp("clouds") / "clouds"
-    return run_to_end(write_clouds(subjects, out, clouds_per_instance=10, seed=3, limits=(20, 7, 5)))
+    return run_to_end(write_clouds(subjects, out, views_per_instance=10, seed=3, limits=(20, 7, 5)))
 
 
 def test_upright_frame_axes_and_centre():
@@ -134,15 +134,15 @@ def test_labels_agree_with_the_canonical_body(clouds, subjects):
 
 
 def test_clouds_repeat_with_their_seed(subjects, clouds, tmp_path):
-    again = run_to_end(write_clouds(subjects, tmp_path / "again", clouds_per_instance=10, seed=3, limits=(5, 7, 0)))
+    again = run_to_end(write_clouds(subjects, tmp_path / "again", views_per_instance=10, seed=3, limits=(5, 7, 0)))
     # Fewer clouds of one split leave the others as they were.
     np.testing.assert_array_equal(again.array("points"), clouds.array("points")[[0, 1, 2, 3, 4, *range(20, 27)]])
-    other = run_to_end(write_clouds(subjects, tmp_path / "other", clouds_per_instance=10, seed=4, limits=(5, 7, 0)))
+    other = run_to_end(write_clouds(subjects, tmp_path / "other", views_per_instance=10, seed=4, limits=(5, 7, 0)))
     assert (other.array("points") != again.array("points")).any()
 
 
 def test_far_bodies_with_too_few_points_are_refused_with_advice(subjects, tmp_path):
-    far = CloudSettings(distance_m=(60.0, 60.0), noise=SensorNoise(disparity_step_px=0, axial_scale=0))
+    far = ViewSettings(distance_m=(60.0, 60.0), noise=SensorNoise(disparity_step_px=0, axial_scale=0))
     with pytest.raises(InputError, match="fewer than 300 points in 50 views"):
         run_to_end(write_clouds(subjects, tmp_path / "far", settings=far))
     assert not (tmp_path / "far").exists()
@@ -151,8 +151,8 @@ def test_far_bodies_with_too_few_points_are_refused_with_advice(subjects, tmp_pa
 def test_senseless_requests_are_refused(subjects, clouds, tmp_path):
     with pytest.raises(InputError, match="exists already"):
         run_to_end(write_clouds(subjects, clouds.path))
-    with pytest.raises(InputError, match="clouds_per_instance is 0"):
-        run_to_end(write_clouds(subjects, tmp_path / "none", clouds_per_instance=0))
+    with pytest.raises(InputError, match="views_per_instance is 0"):
+        run_to_end(write_clouds(subjects, tmp_path / "none", views_per_instance=0))
     with pytest.raises(InputError, match="rising range"):
-        CloudSettings(distance_m=(3.0, 2.0))
+        ViewSettings(distance_m=(3.0, 2.0))
     assert read_archive(clouds.path, "clouds").kind == "clouds"
