@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -58,12 +58,21 @@ class SubjectPoints:
     pixels: Int[np.ndarray, "N 2"]
 
 
-def subject_points(
-    depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], camera: Camera
-) -> SubjectPoints:
+def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], camera: Camera) -> SubjectPoints:
     """Points of the subject that have a reading and a normal, in row-major order of their pixels."""
-    points_camera = back_project(depth_m, camera)
-    valid = mask & (depth_m > 0)
+    assert depth_m.shape == mask.shape == (camera.height, camera.width)
+    seen = mask & (depth_m > 0)
+    rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
+    if len(rows) == 0:
+        nothing = np.zeros((0, 3), dtype=np.float32)
+        return SubjectPoints(nothing, nothing, np.zeros((0, 2), dtype=np.int32))
+    # A subject fills a small part of the image; normals are the cost, so only its rectangle is looked at.
+    top, left = rows[0], columns[0]
+    window = slice(top, rows[-1] + 1), slice(left, columns[-1] + 1)
+    valid = seen[window]
+    height, width = valid.shape
+    cropped = replace(camera, width=width, height=height, cx=camera.cx - left, cy=camera.cy - top)
+    points_camera = back_project(depth_m[window], cropped)
     normals_camera = pixel_normals(points_camera, valid)
     keep = valid & (normals_camera != 0).any(-1)
     rows, columns = np.nonzero(keep)
@@ -71,5 +80,5 @@ def subject_points(
     return SubjectPoints(
         (points_camera[keep] @ rotation.T + translation).astype(np.float32),
         (normals_camera[keep] @ rotation.T).astype(np.float32),
-        np.stack([columns, rows], axis=-1).astype(np.int32),
+        np.stack([columns + left, rows + top], axis=-1).astype(np.int32),
     )
