@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
-from spams_core.data.poses import (
+from spams_core.data.skeleton import (
     JOINT_INDEX,
     JOINTS,
     LEG_LENGTH_M,
@@ -27,8 +27,10 @@ from spams_core.data.poses import (
     SPINE,
     Motion,
     Poses,
+    axes_along,
     floor_clearance_m,
     split_twist,
+    unit,
 )
 from spams_core.errors import InputError
 from spams_core.io.bvh import BvhClip
@@ -117,17 +119,6 @@ def _recognise(clip: BvhClip) -> _Skeleton:
     return _Skeleton(rows, spine)
 
 
-def _unit(vector: Array) -> Array:
-    length = np.linalg.norm(vector)
-    return vector / length if length > 1e-9 else vector
-
-
-def _frame(first: Array, second: Array) -> Array:
-    x = _unit(first)
-    y = _unit(second - x * (x @ second))
-    return np.stack([x, y, np.cross(x, y)], axis=1)
-
-
 def _upright(place: Array, skeleton: _Skeleton) -> Array:
     """Rotation from the clip's axes to +y up, +z where the reference pose faces, +x its left."""
     rows = skeleton.rows
@@ -138,7 +129,7 @@ def _upright(place: Array, skeleton: _Skeleton) -> Array:
     up = np.zeros(3)
     up[np.abs(trunk).argmax()] = np.sign(trunk[np.abs(trunk).argmax()])
     left = place[rows["left_thigh"]] - place[rows["right_thigh"]]
-    left = _unit(left - up * (left @ up))
+    left = unit(left - up * (left @ up))
     upright: Array = np.stack([left, up, np.cross(left, up)])
     return upright
 
@@ -149,7 +140,7 @@ def _is_reference(place: Array, skeleton: _Skeleton) -> bool:
     turned = place @ _upright(place, skeleton).T
 
     def direction(start: str, end: str) -> Array:
-        return _unit(turned[rows[end]] - turned[rows[start]])
+        return unit(turned[rows[end]] - turned[rows[start]])
 
     good = True
     for side, out in (("left", _X), ("right", -_X)):
@@ -233,8 +224,8 @@ def _elbow_axis(moved: Array, place: Array, reference: Array, skeleton: _Skeleto
     axis = np.einsum("tji,tj->ti", moved[:, shoulder], bend).sum(axis=0)
     straight = np.cross(reference[elbow] - reference[shoulder], _Z)
     scale = np.linalg.norm(upper[0]) ** 2 * len(place)
-    seen = np.linalg.norm(axis) > 0.1 * scale and _unit(axis) @ _unit(straight) > 0.0
-    return _unit(axis if seen else straight)
+    seen = np.linalg.norm(axis) > 0.1 * scale and unit(axis) @ unit(straight) > 0.0
+    return unit(axis if seen else straight)
 
 
 def _alignments(moved: Array, frames: Array, place: Array, skeleton: _Skeleton) -> dict[str, Array]:
@@ -243,7 +234,8 @@ def _alignments(moved: Array, frames: Array, place: Array, skeleton: _Skeleton) 
     result: dict[str, Array] = {}
 
     def towards(start: str, end: str) -> Array:
-        return place[rows[end]] - place[rows[start]]
+        vector: Array = place[rows[end]] - place[rows[start]]
+        return vector
 
     for side, suffix in (("left", ".L"), ("right", ".R")):
         body = {name: REST_JOINTS_M[JOINT_INDEX[name + suffix]] for name in
@@ -256,14 +248,16 @@ def _alignments(moved: Array, frames: Array, place: Array, skeleton: _Skeleton) 
             ("forearm", fore, "forearm", "hand"),
         ):
             direction = towards(f"{side}_{start}", f"{side}_{end}")
-            result[f"{side}_{bone}"] = _frame(direction, hinge) @ _frame(rest, elbow).T
+            result[f"{side}_{bone}"] = axes_along(direction, hinge) @ axes_along(rest, elbow).T
         # The hand goes on straight from the forearm in the reference pose.
         result[f"{side}_hand"] = result[f"{side}_forearm"]
         for bone, rest, start, end in (
             ("thigh", body["lowerleg01"] - body["upperleg01"], "thigh", "shin"),
             ("shin", body["foot"] - body["lowerleg01"], "shin", "foot"),
         ):
-            result[f"{side}_{bone}"] = _frame(towards(f"{side}_{start}", f"{side}_{end}"), _X) @ _frame(rest, _X).T
+            result[f"{side}_{bone}"] = (
+                axes_along(towards(f"{side}_{start}", f"{side}_{end}"), _X) @ axes_along(rest, _X).T
+            )
         # Soles are level in both.
         result[f"{side}_foot"] = np.eye(3)
     return result
@@ -284,7 +278,7 @@ def _between(turned: list[Array], count: int) -> list[Array]:
 def retarget(clip: BvhClip, fps: float) -> Motion:
     """Carry a clip over to the body.
 
-    Fingers keep their rest pose. The path is scaled with the legs; the 5th percentile of the lowest point's height is
+    Fingers keep their rest pose. The path is scaled with the legs; the 20th percentile of the lowest point's height is
     the floor.
 
     Args:
@@ -337,9 +331,9 @@ def retarget(clip: BvhClip, fps: float) -> Motion:
     translation = between_thighs * (LEG_LENGTH_M / leg)
     motion = Motion(poses, hips, translation, fps)
     clearance = floor_clearance_m(motion)
-    translation[:, 1] -= np.percentile(clearance, 5)
+    translation[:, 1] -= np.percentile(clearance, 20)
     # Proportions differ: where the lowest point would still sink in, lift the body.
-    translation[:, 1] += np.clip(np.percentile(clearance, 5) - clearance, 0.0, None)
+    translation[:, 1] += np.clip(np.percentile(clearance, 20) - clearance, 0.0, None)
     return Motion(poses, hips, translation, fps)
 
 

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-import trimesh
 from jaxtyping import Float, Int
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
-from spams_core.data.poses import JOINTS, LEG_LENGTH_M, Motion, Poses, floor_clearance_m, neutral_pose
+from spams_core.data.anatomy import neutral_pose
+from spams_core.data.skeleton import JOINTS, LEG_LENGTH_M, Motion, Poses, floor_clearance_m
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 
@@ -173,7 +175,8 @@ class BodyGenerator:
 
     def canonical(self, identity: Identity) -> Float[np.ndarray, "V 3"]:
         """The body in the A-pose: canonical frame and units, float32."""
-        return self.posed(identity, Poses(np.zeros((1, len(JOINTS), 3))))[0]
+        rest: Array = self.posed(identity, Poses(np.zeros((1, len(JOINTS), 3))))[0]
+        return rest
 
     def posed(self, identity: Identity, poses: Poses) -> Float[np.ndarray, "T V 3"]:
         """The body in T poses: posed frame, canonical units, float32."""
@@ -183,7 +186,7 @@ class BodyGenerator:
         deltas[:, self._joint_rows, :3, :3] = torch.from_numpy(rotations).float()
         chunks = []
         with torch.no_grad():
-            for chunk in deltas.split(_CHUNK):
+            for chunk in torch.split(deltas, _CHUNK):
                 output = self._model(
                     chunk,
                     phenotype_kwargs=dict(identity.phenotypes),
@@ -217,7 +220,10 @@ class BodyGenerator:
 
 def _largest_component(faces: Int[np.ndarray, "F 3"]) -> tuple[Int[np.ndarray, "V"], Int[np.ndarray, "F 3"]]:
     """Vertex rows of the component with the most faces, and its faces over those rows."""
-    labels = trimesh.graph.connected_component_labels(trimesh.Trimesh(faces=faces, process=False).edges)
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]]])
+    count = int(faces.max()) + 1
+    graph = coo_array((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
     largest = int(np.bincount(labels[faces[:, 0]]).argmax())
     kept: Array = np.nonzero((labels == largest) & np.isin(np.arange(len(labels)), faces))[0]
     row = np.full(len(labels), -1)

@@ -9,12 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from spams_core.data.poses import Poses, neutral_pose, sample_poses
+from spams_core.data.anatomy import neutral_pose
+from spams_core.data.poses import sample_poses
+from spams_core.data.retarget import retarget
+from spams_core.data.skeleton import Poses, is_plausible
 from spams_core.data.subjects import SPLITS, Subjects, read_subjects
 from spams_core.data.synthetic_bodies import BodyGenerator
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
-from spams_core.io.archive import write_archive
+from spams_core.io.archive import hash_file, write_archive
+from spams_core.io.bvh import read_bvh
 from spams_core.progress import Progress, Task
 from spams_core.settings import settings_to_dict
 
@@ -39,6 +43,8 @@ class GenerateSettings:
     """Number of test identities, drawn apart from the others."""
     poses_per_identity: int = 30
     """Poses of each identity, besides relaxed standing."""
+    motion: tuple[Path, ...] = ()
+    """BVH clips; where given, half of each identity's poses are frames of them."""
     seed: int = 0
     """Seed of all draws; an identity doesn't change when more are asked for."""
 
@@ -50,16 +56,38 @@ class GenerateSettings:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
 
 
+_CLIP_FPS = 10.0  # neighbouring frames of a clip hardly differ
+
+
+def _clip_poses(path: Path) -> Poses:
+    poses = retarget(read_bvh(path), _CLIP_FPS).poses
+    return poses[is_plausible(poses)]
+
+
+def _draw_poses(generator: np.random.Generator, count: int, clips: Poses) -> Poses:
+    """Relaxed standing, then `count` poses, half of them from the clips if there are any."""
+    taken = min(count // 2, len(clips))
+    parts = [neutral_pose(), sample_poses(generator, count - taken)]
+    if taken:
+        parts.append(clips[generator.choice(len(clips), size=taken, replace=False)])
+    return Poses(np.concatenate([part.rotations for part in parts]))
+
+
 def generate(settings: GenerateSettings) -> Task[Subjects]:
     """Draw identities and poses and write them as a subjects archive.
 
     Raises:
-        InputError: anny isn't installed or the folder exists already or cannot be written.
+        InputError: anny isn't installed, a clip is unusable, or the folder exists already or cannot be written.
     """
     if settings.out.exists():
         raise InputError(f"{settings.out} exists already. Choose another folder, or remove it first.")
     counts = (settings.identities, settings.validation_identities, settings.test_identities)
     people = [(split, number) for split, count in enumerate(counts) for number in range(count)]
+    clips = [neutral_pose()[:0]]
+    for path in settings.motion:
+        yield Progress(0, len(people), f"Read {path.name}")
+        clips.append(_clip_poses(path))
+    pool = Poses(np.concatenate([clip.rotations for clip in clips]))
     yield Progress(0, len(people), "Load the body model")
     bodies = BodyGenerator()
     logger.info("Generate %d identities in %d poses each", len(people), settings.poses_per_identity + 1)
@@ -72,11 +100,10 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
         # One stream per split and number: adding identities changes none of the others.
         generator = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(split, number)))
         identity = bodies.sample_identity(generator)
-        sampled = sample_poses(generator, settings.poses_per_identity)
         canonical[row] = bodies.canonical(identity)
         assert np.abs(canonical[row]).max() <= 1.0, "a canonical body leaves the unit box"
-        rotations = np.concatenate([neutral_pose().rotations, sampled.rotations])
-        posed[row * each : (row + 1) * each] = bodies.posed(identity, Poses(rotations))
+        poses = _draw_poses(generator, settings.poses_per_identity, pool)
+        posed[row * each : (row + 1) * each] = bodies.posed(identity, poses)
         yield Progress(row + 1, len(people), f"{SPLITS[split]} identity {number + 1}")
 
     inside = float((np.abs(posed) <= 1.0).all(axis=-1).mean())
@@ -89,6 +116,7 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
             "task": "generate",
             "settings": settings_to_dict(settings),
             "seed": settings.seed,
+            "inputs": {path.name: hash_file(path) for path in settings.motion},
             "anny_version": bodies.anny_version,
             "canonical_per_metre": CANONICAL_PER_METRE,
             "part_names": list(bodies.part_names),
