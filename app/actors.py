@@ -110,6 +110,12 @@ class MeshActor(_Actor):
         self.data.point_data.active_normals = self._normals(vertices, faces)
         self.data.Modified()
 
+    def clear(self) -> None:
+        """Show nothing."""
+        self.visible = False
+        self._swap(pv.PolyData())
+        self._faces = self._colors = self._corners = None
+
     def _normals(self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "V 3"]:
         """Area-weighted vertex normals; a vertex without a triangle gets zeros."""
         a, b, c = (vertices[faces[:, k]] for k in range(3))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal, Slot
@@ -59,7 +58,7 @@ class CommandTable(QObject):
                 action.setShortcut(QKeySequence(command.shortcut))
             if command.checked_when is not None:
                 action.setCheckable(True)
-            action.triggered.connect(partial(self._run, command))
+            action.triggered.connect(lambda checked, command=command: self._run(command, checked))
             self.actions[command.id] = action
 
     def _run(self, command: Command, checked: bool) -> None:

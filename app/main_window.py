@@ -172,7 +172,7 @@ class MainWindow(QMainWindow):
                 self.toolbar.addWidget(spring)
             else:
                 self.toolbar.addAction(self.commands.actions[name])
-        for name, text in (("open.recording", "Open"), ("fit.start", "Fit"), ("export.fit", "Export")):
+        for name, text in (("open.recording", "Open"), ("open.fit", "Open fit"), ("fit.start", "Fit"), ("export.fit", "Export")):
             button = self.toolbar.widgetForAction(self.commands.actions[name])
             assert isinstance(button, QToolButton)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -501,7 +501,7 @@ class MainWindow(QMainWindow):
         else:
             seen = "no points in this frame" if session.sequence is not None else "no recording"
         residual = self.status.residual_mm()
-        fitted = "not fitted yet"
+        fitted = "press Fit" if session.sequence is not None else "nothing to show"
         if session.edited is not None:
             fitted = "edited, not saved" if session.fit is not None else "model body"
         elif session.track is not None and row is not None:

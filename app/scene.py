@@ -38,10 +38,10 @@ class Scene(QObject):
         self._survey: Survey | None = None
         self._followed: Float[np.ndarray, "3"] | None = None
         self._palette: UInt8[np.ndarray, "Q 3"] = np.zeros((0, 3), dtype=np.uint8)
-        self.input_cloud = CloudActor(point_size=3.5)
-        self.fit_cloud = CloudActor(point_size=2.5)
+        self.input_cloud = CloudActor(point_size=3.0)
+        self.fit_cloud = CloudActor(point_size=2.0)
         self.body = MeshActor()
-        self.matches = LinesActor(width=1.5)
+        self.matches = LinesActor(width=2.5)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
@@ -183,7 +183,7 @@ class Scene(QObject):
                 self.body, track.vertices_world[row], Mesh(track.vertices_world[row], track.faces, track.vertex_parts)
             )
         else:
-            self.body.update(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64), np.zeros((0, 3), dtype=np.uint8))
+            self.body.clear()
         self._draw_canonical()
         self._draw_matches(row)
         self._on_layers()
@@ -202,11 +202,14 @@ class Scene(QObject):
         else:
             mesh = session.mean_body
         first = self.canonical.data.n_points == 0
-        if mesh is not None and len(self._palette):
-            self._draw(self.canonical, mesh.vertices, mesh)
-            if first:
-                self._draw_floors()
-        self.canonical.visible = mesh is not None
+        if mesh is None or not len(self._palette):
+            self.canonical.clear()
+            return
+        self._draw(self.canonical, mesh.vertices, mesh)
+        self.canonical.visible = True
+        if first:
+            self._viewport.frame_canonical(np.ptp(mesh.vertices, axis=0))
+            self._draw_floors()
 
     def _draw_matches(self, row: int | None) -> None:
         """Lines from observed points to the model points that the last iteration paired with them."""
@@ -229,8 +232,9 @@ class Scene(QObject):
         session = self._session
         self.body.visible = session.show_mesh
         self.fit_cloud.visible = session.show_cloud and session.cloud is not None
-        # Lines inside the surface are seen only through it.
+        # Lines inside the surface are seen only through it, and between smaller points.
         self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible else 1.0)
+        self.fit_cloud.actor.GetProperty().SetPointSize(1.0 if self.matches.visible else 2.0)
         self._viewport.render()
 
     @Slot(bool)

@@ -18,7 +18,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -30,7 +29,6 @@ from spams_core.settings import field_help, settings_from_dict
 
 __all__ = ["PathEdit", "SettingsForm"]
 
-_LARGEST_INT = 2**31 - 1
 _TITLES = {"out": "Save to", "fps": "Frames per second"}
 
 
@@ -152,8 +150,6 @@ class SettingsForm(QWidget):
             editor.setChecked(bool(value))
         elif isinstance(editor, QComboBox):
             editor.setCurrentIndex(editor.findData(value))
-        elif isinstance(editor, QSpinBox):
-            editor.setValue(int(value))
         elif isinstance(editor, PathEdit):
             editor.edit.setText("" if value is None else str(value))
         elif isinstance(editor, QLineEdit):
@@ -173,18 +169,13 @@ class SettingsForm(QWidget):
             check = QCheckBox()
             check.toggled.connect(self._check)
             return check
-        if kind is int and not optional:
-            spin = QSpinBox()
-            spin.setRange(-_LARGEST_INT, _LARGEST_INT)
-            spin.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-            spin.valueChanged.connect(self._check)
-            return spin
         if kind is Path:
             path = PathEdit(optional=optional)
             path.changed.connect(self._check)
             return path
         # Numbers of any magnitude are typed: a spin box would round 1e-4 to 0.00.
         line = QLineEdit()
+        line.setPlaceholderText("default" if optional else "")
         line.setProperty("number", kind.__name__ if kind in (int, float) else "")
         line.textChanged.connect(self._check)
         return line
@@ -195,8 +186,6 @@ class SettingsForm(QWidget):
             return editor.isChecked()
         if isinstance(editor, QComboBox):
             return editor.currentData()
-        if isinstance(editor, QSpinBox):
-            return editor.value()
         assert isinstance(editor, (QLineEdit, PathEdit))
         line = editor.edit if isinstance(editor, PathEdit) else editor
         text = line.text().strip()

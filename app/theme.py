@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import qtawesome
+from PySide6.QtCore import QSize, QStandardPaths
 from PySide6.QtGui import QColor, QIcon, QPalette
 from PySide6.QtWidgets import QApplication, QStyleFactory
 
@@ -105,7 +107,19 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     """Give the whole application a theme."""
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(_style_sheet(theme))
+    app.setStyleSheet(_style_sheet(theme, _arrow(theme)))
+
+
+def _arrow(theme: Theme) -> str:
+    """A style sheet takes pictures from files only: the arrow of combo boxes, drawn into the user's cache."""
+    cache = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.CacheLocation))
+    path = cache / f"arrow-{theme.name}.png"
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+        icon("caret-down", theme, theme.muted).pixmap(QSize(20, 20)).save(str(path))
+    except OSError:
+        return ""
+    return path.as_posix()
 
 
 def _palette(theme: Theme) -> QPalette:
@@ -136,7 +150,7 @@ def _palette(theme: Theme) -> QPalette:
     return palette
 
 
-def _style_sheet(theme: Theme) -> str:
+def _style_sheet(theme: Theme, arrow: str) -> str:
     t = theme
     return f"""
 * {{ font-size: 12px; }}
@@ -198,16 +212,14 @@ QPushButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; border
 QPushButton#chip {{ border-radius: 11px; padding: 3px 9px; text-align: left; background: transparent; }}
 QPushButton#chip:hover {{ background: {t.raised}; }}
 QPushButton#chip:checked {{ background: {t.raised}; border-color: {t.accent}; }}
-QLineEdit, QSpinBox, QDoubleSpinBox, QComboBox {{
+QLineEdit, QComboBox {{
     background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};
 }}
-QLineEdit:focus, QSpinBox:focus, QDoubleSpinBox:focus, QComboBox:focus {{ border-color: {t.accent}; }}
-QLineEdit:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled, QComboBox:disabled {{
-    color: {t.faint}; border-color: {t.border};
-}}
-QAbstractSpinBox QLineEdit {{ border: none; padding: 0; background: transparent; min-height: 0; }}
+QLineEdit:focus, QComboBox:focus {{ border-color: {t.accent}; }}
+QLineEdit:disabled, QComboBox:disabled {{ color: {t.faint}; border-color: {t.border}; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
+QComboBox::down-arrow {{ image: url("{arrow}"); width: 10px; height: 10px; }}
 QComboBox QAbstractItemView {{
     background: {t.panel}; border: 1px solid {t.border_strong}; selection-background-color: {t.accent};
     selection-color: {t.on_accent}; outline: none; padding: 3px;

@@ -131,12 +131,20 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         self._turn = np.stack([np.cross([0.0, 1.0, 0.0], towards), [0.0, 1.0, 0.0], towards])
         width = max(float(extent[0]), float(extent[2]))
         self._distance_world = self._fitting_distance(self.renderers[0], width, float(extent[1]))
-        self._distance_canonical = self._fitting_distance(self.renderers[2], 1.5, 1.6)
         self._look(self.world_camera, center, self._lifted(towards), self._distance_world)
         if not self.linked:
             self._look(
                 self.canonical_camera, np.zeros(3), self._lifted(np.array([0.0, 0.0, 1.0])), self._distance_canonical
             )
+        self.render()
+
+    def frame_canonical(self, extent: Float[np.ndarray, "3"]) -> None:
+        """Bring a body of this size (canonical units) into the canonical view, seen from where it is seen now."""
+        self._distance_canonical = self._fitting_distance(self.renderers[2], float(extent[0]), float(extent[1]))
+        back = np.array(self.canonical_camera.GetPosition()) - np.array(self.canonical_camera.GetFocalPoint())
+        self._linking = True
+        self._look(self.canonical_camera, np.zeros(3), back, self._distance_canonical)
+        self._linking = False
         self.render()
 
     def view_from(self, side: Side) -> None:
@@ -178,7 +186,7 @@ class Viewport(QtInteractor):  # type: ignore[misc]
     def _fitting_distance(self, renderer: Any, width: float, height: float) -> float:
         left, bottom, right, top = renderer.GetViewport()
         aspect = max(0.2, (right - left) * self.width() / max(1.0, (top - bottom) * self.height()))
-        return 1.12 * max(height, width / aspect) / (2 * np.tan(np.radians(_VIEW_ANGLE_DEG / 2)))
+        return 1.15 * max(height, width / aspect) / (2 * np.tan(np.radians(_VIEW_ANGLE_DEG / 2)))
 
     def _follow_world(self, *_: Any) -> None:
         self._carry(

@@ -8,8 +8,7 @@ import numpy as np
 import pyqtgraph
 from jaxtyping import Float
 from PySide6.QtCore import Qt
-from PySide6.QtGui import QColor
-from PySide6.QtWidgets import QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme
 
@@ -34,11 +33,15 @@ class LossPlot(QWidget):
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "iteration")
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
-        self._legend = self._plot.addLegend(offset=(-6, 4), labelTextSize="8pt", verSpacing=-4, colCount=2)
+        self._legend = QLabel()
+        self._legend.setObjectName("muted")
+        self._legend.setWordWrap(True)
         self._plot.setToolTip("Terms of the energy over the iterations, on a logarithmic scale")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._plot)
+        layout.setSpacing(2)
+        layout.addWidget(self._legend)
+        layout.addWidget(self._plot, 1)
         self.setMinimumHeight(150)
         self.set_theme(self._theme)
 
@@ -56,6 +59,7 @@ class LossPlot(QWidget):
         for curve in self._curves.values():
             self._plot.removeItem(curve)
         self._steps, self._values, self._curves = {}, {}, {}
+        self._name_curves()
 
     def extend(self, metrics: Sequence[tuple[int, Mapping[str, float]]]) -> None:
         """Append the figures of some steps; a step that is not beyond the last one starts no second curve."""
@@ -80,8 +84,9 @@ class LossPlot(QWidget):
     def _draw(self) -> None:
         for name, values in self._values.items():
             if name not in self._curves:
-                self._curves[name] = self._plot.plot(name=name, antialias=True)
+                self._curves[name] = self._plot.plot(antialias=True)
                 self._color(len(self._curves) - 1, self._curves[name])
+                self._name_curves()
             self._curves[name].setData(self._steps[name], values)
 
     def set_theme(self, theme: Theme) -> None:
@@ -93,9 +98,19 @@ class LossPlot(QWidget):
             axis.setPen(theme.border_strong)
             axis.setTextPen(theme.muted)
         self._plot.showGrid(x=False, y=True, alpha=0.25)
-        self._legend.setLabelTextColor(QColor(theme.muted))
         for index, curve in enumerate(self._curves.values()):
             self._color(index, curve)
+        self._name_curves()
+
+    def _name_curves(self) -> None:
+        """A legend beside the curves hides none of them."""
+        colors = self._theme.curves
+        self._legend.setText(
+            "&nbsp; ".join(
+                f"<span style='color:{colors[index % len(colors)]}'>━</span>&nbsp;{name.replace(' ', '&nbsp;')}"
+                for index, name in enumerate(self._curves)
+            )
+        )
 
     def _color(self, index: int, curve: pyqtgraph.PlotDataItem) -> None:
         color = self._theme.curves[index % len(self._theme.curves)]
