@@ -19,7 +19,10 @@ from spams_core.tasks import TASKS
 from spams_core.tasks.fit import PRESETS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "resources/README.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 # Lines of shell blocks that belong to other programs.
 FOREIGN = ("git clone ", "cd ", "pip install ", ". .venv/bin/activate", "xvfb-run ")
