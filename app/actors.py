@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyvista as pv
 import scipy.sparse
@@ -31,6 +33,10 @@ class _Actor:
     def visible(self, shown: bool) -> None:
         self.actor.SetVisibility(shown and self.data.n_points > 0)
 
+    def _set_normals(self, data: pv.PolyData, normals: Any) -> None:
+        data.point_data.set_array(normals, "Normals")
+        data.point_data.active_normals_name = "Normals"
+
     def _swap(self, data: pv.PolyData) -> None:
         """Draw another topology."""
         self.data = data
@@ -59,7 +65,7 @@ class CloudActor(_Actor):
         data.point_data.set_array(colors, "color")
         data.point_data.active_scalars_name = "color"
         if normals is not None:
-            data.point_data.active_normals = np.ascontiguousarray(normals, dtype=np.float32)
+            self._set_normals(data, np.ascontiguousarray(normals, dtype=np.float32))
         self.actor.GetProperty().SetLighting(normals is not None)
         self._swap(data)
 
@@ -107,7 +113,7 @@ class MeshActor(_Actor):
             self.data.point_data.set_array(colors, "color")
             self.data.point_data.active_scalars_name = "color"
             self._colors = colors
-        self.data.point_data.active_normals = self._normals(vertices, faces)
+        self._set_normals(self.data, self._normals(vertices, faces))
         self.data.Modified()
 
     def clear(self) -> None:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QLabel, QMessageBox
 
@@ -40,7 +39,7 @@ class Asking(QObject):
 
     def ask_other_fit(self, slot: str) -> None:
         """Whose body goes into slot A or B of the blend."""
-        self._ask_folder("Take the body of another fit", lambda path: self._window.take_body(slot, path))
+        self._ask_folder("Take the body of another fit", lambda path: self._window.documents.take_body(slot, path))
 
     def ask_export(self) -> None:
         """What to export the fit as, and where to."""
@@ -133,12 +132,14 @@ def _write_body(mesh: Mesh, part_names: tuple[str, ...], path: Path) -> Generato
     kind = path.suffix.lower().removeprefix(".")
     if kind not in ("ply", "obj", "glb", "stl"):
         raise InputError(f"{path.name}: the name must end in .ply, .obj, .glb or .stl. Choose another name.")
+    from trimesh.visual import ColorVisuals
+
     yield Progress(0, 1, f"Write {path.name}")
     body = mesh.trimesh()
     if mesh.vertex_parts is not None and len(part_names):
         colors = part_colors(part_names)[mesh.vertex_parts]
-        body.visual.vertex_colors = np.concatenate([colors, np.full((len(colors), 1), 255, np.uint8)], axis=1)
-    data = body.export(file_type=kind)
+        body.visual = ColorVisuals(body, vertex_colors=colors)
+    data: Any = body.export(file_type=kind)
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_bytes(data.encode() if isinstance(data, str) else data)

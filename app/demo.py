@@ -155,7 +155,7 @@ def _on_finished(app: QApplication, errors: list[BaseException], close: bool, er
     if close:
         if error is not None:
             errors.append(error)
-        app.quit()
+        app.exit()  # quit() would ask each window, and one with work running refuses
 
 
 if __name__ == "__main__":

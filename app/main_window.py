@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import (
     QApplication,
+    QLabel,
     QMainWindow,
     QMenu,
     QSizePolicy,
@@ -25,10 +25,12 @@ from PySide6.QtWidgets import (
 
 from app.asking import Asking
 from app.commands import CommandTable
+from app.documents import Documents
 from app.editing import Editing
 from app.editor import Editor
+from app.facts import view_facts
+from app.fitting import Fitting
 from app.jobs import Jobs
-from app.latest import Job, LatestWins
 from app.panels.dialogs import ask, show_error
 from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
@@ -42,14 +44,12 @@ from app.theme import THEMES, Theme, apply_theme, icon
 from app.timeline import Timeline
 from app.window_commands import MENUS, TOOLBAR, TRANSPORT, VIEW_SWITCHES, window_commands
 from spams_core.errors import InputError
-from spams_core.resources import part_colors, part_titles, resource_path
+from spams_core.resources import part_colors, part_titles
 
 if TYPE_CHECKING:
-    from app.opening import Opened, Survey
     from app.panels.fit_panel import FitPanel
     from app.scene import Scene
     from app.viewport import Side, Viewport
-    from spams_core.data.fit import Fit
     from spams_core.geometry.mesh import Mesh
 
 __all__ = ["MainWindow"]
@@ -83,8 +83,6 @@ class MainWindow(QMainWindow):
         self.scene: Scene | None = None
         self.fit_panel: FitPanel | None = None
         self.is_ready = False
-        self._survey: Survey | None = None
-        self._waiting: Path | None = None
         self._closing = False
         self.session = Session(self)
         self.reader = CloudReader(self.session, parent=self)
@@ -93,7 +91,8 @@ class MainWindow(QMainWindow):
         self.jobs = Jobs(self.session, self.reader, self)
         self.player = Player(self.session, lambda: self.viewport.paint_count if self.viewport else 0, self)
         self.asking = Asking(self)
-        self._opener = LatestWins("opening", self)
+        self.documents = Documents(self)
+        self.fitting = Fitting(self)
         self._preload = Preload(self)
         self.commands = CommandTable(window_commands(self), self)
         self._lay_out()
@@ -111,7 +110,7 @@ class MainWindow(QMainWindow):
         self.menus = self.commands.fill_bar(self.menuBar(), MENUS)
         self._recent = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(actions["open.demo"], self._recent)
-        self._recent.aboutToShow.connect(self._fill_recent)
+        self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
         undo, redo = (
             make(self) for make in (self.editing.undo_stack.createUndoAction, self.editing.undo_stack.createRedoAction)
         )
@@ -143,6 +142,10 @@ class MainWindow(QMainWindow):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setMinimumWidth(_PANEL_WIDTH - 20)
+        loading = QLabel("Loading the numerics…")
+        loading.setObjectName("loading")
+        loading.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.tabs.addTab(loading, "Fit")
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setHandleWidth(2)
         splitter.setChildrenCollapsible(False)
@@ -172,7 +175,12 @@ class MainWindow(QMainWindow):
                 self.toolbar.addWidget(spring)
             else:
                 self.toolbar.addAction(self.commands.actions[name])
-        for name, text in (("open.recording", "Open"), ("open.fit", "Open fit"), ("fit.start", "Fit"), ("export.fit", "Export")):
+        for name, text in (
+            ("open.recording", "Open"),
+            ("open.fit", "Open fit"),
+            ("fit.start", "Fit"),
+            ("export.fit", "Export"),
+        ):
             button = self.toolbar.widgetForAction(self.commands.actions[name])
             assert isinstance(button, QToolButton)
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
@@ -190,7 +198,6 @@ class MainWindow(QMainWindow):
         session.frame_changed.connect(self.timeline.set_frame)
         for changed in (session.fit_changed, session.sequence_changed):
             changed.connect(self._on_range)
-        session.live_changed.connect(self._on_residuals)
         session.part_names_changed.connect(self._on_parts)
         for changed in (
             session.fit_path_changed, session.edited_changed, session.show_cloud_changed, session.show_mesh_changed,
@@ -199,14 +206,16 @@ class MainWindow(QMainWindow):
             changed.connect(self.commands.refresh)
         session.edited_changed.connect(self._on_facts)
         self.reader.cached_changed.connect(self._on_cached)
-        self.reader.failed.connect(self._on_unreadable)
-        self.editor.failed.connect(self._on_editor_failed)
+        self.reader.failed.connect(self._on_background_error)
+        self.editor.failed.connect(self._on_background_error)
         self.editor.model_loaded.connect(self.commands.refresh)
-        jobs.changed.connect(self._on_jobs)
+        jobs.changed.connect(self.commands.refresh)
         jobs.failed.connect(self.show_error)
         jobs.notice.connect(self.notify)
-        jobs.fit_finished.connect(self._on_fitted)
-        jobs.exported.connect(self._on_exported)
+        jobs.exported.connect(lambda path: self.notify(f"Exported {path}"))
+        self.documents.opened.connect(self.opened)
+        self.documents.opened.connect(self.commands.refresh)
+        self.fitting.finished.connect(self.fit_finished)
         self._preload.views.connect(self._on_views)
         self._preload.numerics.connect(self._on_numerics)
         self._preload.failed.connect(self.show_error)
@@ -235,6 +244,7 @@ class MainWindow(QMainWindow):
         self.fit_panel = FitPanel(self.theme)
         self.codes_panel = CodesPanel(self.theme)
         self.blend_panel = BlendPanel(self.editor, self.theme)
+        self.tabs.removeTab(0)
         for panel, title, hint in (
             (self.fit_panel, "Fit", "Fit the body to the recording"),
             (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
@@ -243,14 +253,7 @@ class MainWindow(QMainWindow):
             self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
         self.editing.attach(self.codes_panel, self.blend_panel)
         self.blend_panel.other_fit_requested.connect(self.asking.ask_other_fit)
-        self.fit_panel.fit_requested.connect(self.commands.actions["fit.start"].trigger)
-        self.fit_panel.pause_requested.connect(self.pause_fit)
-        self.fit_panel.cancel_requested.connect(self.cancel_fit)
-        self.jobs.fit_started.connect(partial(self.fit_panel.set_running, True))
-        self.jobs.fit_ended.connect(self._on_fit_ended)
-        self.jobs.fit_progressed.connect(self.fit_panel.show_progress)
-        self.jobs.fit_measured.connect(self.fit_panel.plot.extend)
-        self.jobs.fit_paused.connect(self.fit_panel.show_paused)
+        self.fitting.attach(self.fit_panel)
         self._use_theme(self.theme)
         self._on_parts(self.session.part_names)
 
@@ -259,108 +262,18 @@ class MainWindow(QMainWindow):
         if self._closing or self.fit_panel is None:
             return
         self.session.device = device
-        nowhere = Path("nowhere")
-        self.fit_panel.set_settings_kind(kind, {"sequence": nowhere}, {"out": None})
+        self.fitting.set_settings_kind(kind)
         self.editor.load()
         self.is_ready = True
         self.commands.refresh()
-        if self._waiting is not None:
-            path, self._waiting = self._waiting, None
-            self.open_path(path)
+        self.documents.open_waiting()
         self.ready.emit()
 
     # --- opening --------------------------------------------------------------------------------------------------
 
     def open_path(self, path: Path | str) -> None:
         """Open a recording or a fit; the folder is read in a thread, `opened` follows."""
-        path = Path(path)
-        if not self.is_ready:
-            self._waiting = path
-            self.notify(f"Opening {path.name}…")
-        elif self.jobs.fitting is not None:
-            self.notify("A fit is running: cancel it, or wait, before opening something else.")
-        else:
-            self.notify(f"Opening {path.name}…")
-            self._opener.submit(Job(partial(_open, path), self._on_opened, self._on_open_failed))
-
-    def open_demo(self) -> None:
-        """Open the recording that comes with the program."""
-        self.open_path(resource_path("demo/recording"))
-
-    def _on_open_failed(self, error: Exception) -> None:
-        self.status.clearMessage()
-        self.show_error(error)
-
-    def _on_opened(self, found: Opened) -> None:
-        if self.jobs.fitting is not None or self.scene is None:
-            return
-        self.player.clock.pause()
-        self.jobs.stop_labelling()
-        session = self.session
-        session.cloud = session.edited = session.live = None
-        session.fit = None
-        session.frame = 0
-        session.sequence = found.sequence
-        self._survey = found.survey
-        self.editor.stand_in(found.survey)
-        self._pages.setCurrentWidget(self._views)
-        self._show_fit(found.fit, found.path if found.fit is not None else None)
-        self.scene.set_survey(found.survey)
-        assert self.fit_panel is not None
-        self.fit_panel.show_recording(found.sequence)
-        self._suggest_output()
-        if found.sequence is not None and found.fit is None and found.sequence.path is not None:
-            self.jobs.start_labelling(found.sequence.path, session.frame)
-        if found.fit is not None:
-            session.frame = int(found.fit.frame_indices[0])
-        self.last_folder = found.path.parent
-        self.preferences.add_recent(found.path)
-        self.setWindowTitle(f"{found.path.name} — SPAM Studio")
-        self.notify(f"Opened {found.path}")
-        self.commands.refresh()
-        self.opened.emit(found)
-
-    def _show_fit(self, fit: Fit | None, path: Path | None) -> None:
-        if fit is not None:
-            self.session.part_names = fit.part_names
-        self.session.fit_path = path
-        self.session.fit = fit
-        if self.fit_panel is not None:
-            self.fit_panel.show_fit(fit, str(path) if path is not None else "")
-
-    def take_body(self, slot: str, path: Path) -> None:
-        """Put the first body of another fit into the blend's slot A or B."""
-        self._opener.submit(Job(partial(_read_codes, path), partial(self._on_codes, slot), self.show_error))
-
-    def _on_codes(self, slot: str, codes: Any) -> None:
-        bench = self.editor.workbench
-        if bench is None or codes.shape.shape != bench.mean_shape.shape or codes.pose.shape != bench.mean_pose.shape:
-            self.show_error(InputError(f"{codes.title} was made with another model. Choose a fit of the same model."))
-            return
-        self.editing.take_codes(slot, codes)
-
-    def explore(self) -> None:
-        """Show the model's mean body alone, to play with."""
-        self.player.clock.pause()
-        self.jobs.stop_labelling()
-        self._on_explore()
-
-    def _on_explore(self) -> None:
-        if self.scene is None or self.viewport is None:
-            return
-        session = self.session
-        session.cloud = session.live = session.fit = session.sequence = session.edited = None
-        session.fit_path = None
-        self._pages.setCurrentWidget(self._views)
-        self.editor.stand_in(None)
-        self.scene.stage_model()
-        self.tabs.setCurrentIndex(1)
-        if self.fit_panel is not None:
-            self.fit_panel.show_recording(None)
-            self.fit_panel.show_fit(None, "")
-        self.editor.request(dragging=False)
-        self.setWindowTitle("Body model — SPAM Studio")
-        self.commands.refresh()
+        self.documents.open_path(Path(path))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Folders and files from this machine may be dropped."""
@@ -374,71 +287,15 @@ class MainWindow(QMainWindow):
             event.acceptProposedAction()
             self.open_path(Path(local[0]))
 
-    def _fill_recent(self) -> None:
-        self._recent.clear()
-        for path in self.preferences.recent:
-            self._recent.addAction(str(path), partial(self.open_path, path))
-        if self._recent.isEmpty():
-            self._recent.addAction("Nothing yet").setEnabled(False)
-
     # --- fitting --------------------------------------------------------------------------------------------------
 
-    def can_fit(self) -> bool:
-        """Whether a fit could be started now."""
-        form = self.fit_panel.form if self.fit_panel is not None else None
-        return form is not None and not form.problem and self.session.sequence is not None and self.jobs.fitting is None
-
     def start_fit(self, settings: Any = None) -> None:
-        """Fit with the given settings, or with those of the form.
+        """Fit with the given settings, or with those of the form; `fit_finished` follows.
 
         Raises:
             InputError: The form holds a value out of range.
         """
-        if self.jobs.fitting is not None or self.fit_panel is None or self.fit_panel.form is None:
-            return
-        settings = settings if settings is not None else self.fit_panel.form.value()
-        self.tabs.setCurrentWidget(self.fit_panel)
-        self.editing.reset()
-        self._on_residuals()
-        self.jobs.start_fit(settings)
-
-    def pause_fit(self, paused: bool) -> None:
-        """Rest, or go on."""
-        if self.jobs.fitting is not None:
-            self.jobs.fitting.set_paused(paused)
-            self.commands.refresh()
-
-    def cancel_fit(self) -> None:
-        """Stop the fit; nothing is written."""
-        if self.jobs.fitting is not None and self.fit_panel is not None:
-            self.jobs.fitting.cancel()
-            self.fit_panel.show_cancelling()
-
-    def _on_fitted(self, fit: Fit, path: Path) -> None:
-        self.session.live = None
-        self._show_fit(fit, path)
-        self.preferences.add_recent(path)
-        self.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
-        self.fit_finished.emit(fit)
-
-    @Slot()
-    def _on_fit_ended(self) -> None:
-        if self.fit_panel is not None:
-            self.fit_panel.set_running(False)
-            if self.session.fit is not None:
-                self.fit_panel.show_fit(self.session.fit, str(self.session.fit_path or ""))
-        self._suggest_output()
-
-    def _suggest_output(self) -> None:
-        sequence = self.session.sequence
-        if sequence is not None and self.fit_panel is not None and self.fit_panel.form is not None:
-            from app.opening import free_output_path
-
-            self.fit_panel.form.set_fixed(sequence=sequence.path)
-            self.fit_panel.form.set_value("out", free_output_path(sequence))
-
-    def _on_exported(self, path: Path) -> None:
-        self.notify(f"Exported {path}")
+        self.fitting.start(settings)
 
     def has_body(self) -> bool:
         """Whether a mesh is on screen that could be exported."""
@@ -468,19 +325,8 @@ class MainWindow(QMainWindow):
     def _on_range(self, *_: object) -> None:
         self.timeline.set_range(self.session.frame_count, self.session.fps)
         self.timeline.set_frame(self.session.frame)
-        self._on_residuals()
         self._on_facts()
         self.commands.refresh()
-
-    @Slot()
-    def _on_residuals(self, *_: object) -> None:
-        fit, live = self.session.fit, self.session.live
-        if live is not None:
-            self.timeline.strip.set_residuals(live.frame_indices, live.frame_indices * float("nan"))
-        elif fit is not None:
-            self.timeline.strip.set_residuals(fit.frame_indices, fit.residual_m)
-        else:
-            self.timeline.strip.set_residuals([], [])  # type: ignore[arg-type]
 
     @Slot()
     def _on_cached(self) -> None:
@@ -493,55 +339,25 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_facts(self, *_: object) -> None:
         """One line under each viewport's title."""
-        session, row = self.session, self.session.track_row(self.session.frame)
-        cloud = session.cloud
-        if cloud is not None:
-            known = session.cloud_colors == "part" and cloud.labels is not None
-            seen = f"{len(cloud.points_world):,} points by {'part' if known else 'distance'}"
-        else:
-            seen = "no points in this frame" if session.sequence is not None else "no recording"
-        residual = self.status.residual_mm()
-        fitted = "press Fit" if session.sequence is not None else "nothing to show"
-        if session.edited is not None:
-            fitted = "edited, not saved" if session.fit is not None else "model body"
-        elif session.track is not None and row is not None:
-            nearest = int(session.track.frame_indices[row])
-            fitted = "fitting…" if session.live is not None else "fitted"
-            if nearest != session.frame:
-                fitted = f"nearest fitted frame: {nearest}"
-            elif residual is not None:
-                fitted = f"residual {residual:.1f} mm"
-        canonical = "mean body of the model" if session.mean_body is not None else "loading the model…"
-        if session.edited is not None:
-            canonical = "preview" if session.edited.preview else "edited"
-        elif session.fit is not None and session.live is None:
-            canonical = "fitted identity"
-        self.view_bar.set_facts((seen, fitted, canonical))
-
-    @Slot(int, object)
-    def _on_unreadable(self, frame: int, error: Exception) -> None:
-        if isinstance(error, InputError):
-            self.notify(str(error))
-        else:
-            self.show_error(error)
+        self.view_bar.set_facts(view_facts(self.session, self.status.residual_mm()))
 
     @Slot(object)
-    def _on_editor_failed(self, error: Exception) -> None:
+    def _on_background_error(self, error: Exception) -> None:
+        """What nobody asked for right now needs no dialog, unless it is a defect."""
         if isinstance(error, InputError):
             self.notify(str(error))
         else:
             self.show_error(error)
-
-    @Slot()
-    def _on_jobs(self) -> None:
-        self.commands.refresh()
-        if self.fit_panel is not None:
-            self.fit_panel.set_enabled(self.can_fit())
 
     @Slot(bool)
     def _on_playing(self, playing: bool) -> None:
         action = self.commands.actions["play.toggle"]
         action.setIcon(icon("pause" if playing else "play", self.theme))
+        self.commands.refresh()
+
+    def show_views(self) -> None:
+        """Viewports instead of the welcome page."""
+        self._pages.setCurrentWidget(self._views)
         self.commands.refresh()
 
     def color_by_part(self, by_part: bool) -> None:
@@ -642,21 +458,7 @@ class MainWindow(QMainWindow):
         self.player.clock.pause()
         self.hide()
         self.jobs.cancel_all()
-        for thread in (self.reader, self.editor, self._opener, self._preload):
+        for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:
             self.viewport.close()
-
-
-def _open(path: Path) -> Opened:
-    from app.opening import open_path
-
-    return open_path(path)
-
-
-def _read_codes(path: Path) -> Any:
-    from app.editor import Codes
-    from spams_core.data.fit import read_fit
-
-    fit = read_fit(path)
-    return Codes(path.name, fit.shape_codes, fit.pose_codes[0])

@@ -26,7 +26,7 @@ _SAME_POINT_M = 0.03
 class CloudReader(QObject):
     """Keeps `session.cloud` at the session's frame."""
 
-    failed = Signal(int, object)
+    failed = Signal(object)
     cached_changed = Signal()
 
     def __init__(self, session: Session, budget_bytes: int = 256 << 20, parent: QObject | None = None) -> None:
@@ -128,7 +128,7 @@ class CloudReader(QObject):
     def _fail(self, generation: int, frame: int, error: Exception) -> None:
         if generation == self._generation and frame == self._session.frame:
             self._session.cloud = None
-            self.failed.emit(frame, error)
+            self.failed.emit(error)
 
     def _forget(self, frame: int) -> None:
         cloud = self._clouds.pop(frame, None)
@@ -151,7 +151,7 @@ def _read(
     from spams_core.geometry.nearest import nearest_points
 
     if sequence is None:
-        rows = np.nonzero(fit.frame_indices == frame)[0] if fit is not None else []
+        rows = np.nonzero(fit.frame_indices == frame)[0] if fit is not None else np.zeros(0, dtype=int)
         if fit is None or len(rows) == 0:
             return None
         seen = fit.observation(int(rows[0]))

@@ -199,6 +199,7 @@ QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height
 QLabel#heading {{ font-size: 13px; font-weight: 600; }}
 QLabel#hero {{ font-size: 21px; font-weight: 600; }}
 QLabel#muted {{ color: {t.muted}; }}
+QLabel#loading {{ color: {t.muted}; background: {t.panel}; }}
 QLabel#problem {{ color: {t.danger}; }}
 QLabel#good {{ color: {t.good}; }}
 QLabel#badge {{ background: {t.accent}; color: {t.on_accent}; border-radius: 7px; padding: 1px 7px; font-size: 11px; }}

@@ -233,7 +233,9 @@ class Timeline(QWidget):
         self.strip.set_frame(frame)
         dropped = f"  ·  {self.clock.dropped} dropped" if self.clock.dropped and self.clock.playing else ""
         seconds = frame / self._fps if self._fps else 0.0
-        self._position.setText(f"Frame {frame} / {self._count - 1}  ·  {seconds:.2f} s{dropped}" if self._count else "–")
+        self._position.setText(
+            f"Frame {frame} / {self._count - 1}  ·  {seconds:.2f} s{dropped}" if self._count else "–"
+        )
 
     @Slot()
     def _on_speed(self) -> None:

@@ -11,6 +11,7 @@ from PySide6.QtCore import QEvent, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QWidget
 from pyvistaqt import QtInteractor
+from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkRenderingCore import vtkCamera
 
 from app.theme import Theme
@@ -22,7 +23,7 @@ Side = Literal["sensor", "left", "right", "back", "top"]
 _VIEW_ANGLE_DEG = 28.0
 
 
-class Viewport(QtInteractor):  # type: ignore[misc]
+class Viewport(QtInteractor):
     """The three renderers, their cameras and nothing of what they show."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -38,15 +39,18 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         # Files dropped here belong to the window; the interactor would read them in the GUI thread.
         self.setAcceptDrops(False)
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
-        self.enable_terrain_style(mouse_wheel_zooms=True, shift_pans=True)
+        self.enable_terrain_style(mouse_wheel_zooms=True, shift_pans=True)  # type: ignore[call-arg]
         self.renderers[1].SetActiveCamera(self.renderers[0].GetActiveCamera())
         for camera in (self.world_camera, self.canonical_camera):
             camera.SetViewAngle(_VIEW_ANGLE_DEG)
             camera.SetViewUp(0.0, 1.0, 0.0)
         self._watched = [
-            (self.world_camera, self.world_camera.AddObserver("ModifiedEvent", self._follow_world)),
-            (self.canonical_camera, self.canonical_camera.AddObserver("ModifiedEvent", self._follow_canonical)),
-            (self._Iren, self._Iren.AddObserver("RenderEvent", self._repaint)),
+            (self.world_camera, self.world_camera.AddObserver(vtkCommand.ModifiedEvent, self._follow_world)),
+            (
+                self.canonical_camera,
+                self.canonical_camera.AddObserver(vtkCommand.ModifiedEvent, self._follow_canonical),
+            ),
+            (self._Iren, self._Iren.AddObserver(vtkCommand.RenderEvent, self._repaint)),
         ]
         # One draw per frame: VTK's own render on each mouse move would come on top of Qt's paint.
         self._Iren.EnableRenderOff()
@@ -56,16 +60,18 @@ class Viewport(QtInteractor):  # type: ignore[misc]
     @property
     def world_camera(self) -> vtkCamera:
         """The camera that input and fit share, metres."""
-        return self.renderers[0].GetActiveCamera()
+        camera: vtkCamera = self.renderers[0].GetActiveCamera()
+        return camera
 
     @property
     def canonical_camera(self) -> vtkCamera:
         """The canonical view's camera, canonical units."""
-        return self.renderers[2].GetActiveCamera()
+        camera: vtkCamera = self.renderers[2].GetActiveCamera()
+        return camera
 
     # --- drawing ------------------------------------------------------------------------------------------------
 
-    def render(self) -> None:
+    def render(self) -> None:  # type: ignore[override]
         """Ask for one repaint; several requests before it become one."""
         if getattr(self, "_ready", False) and not getattr(self, "_closed", False):
             QWidget.update(self)
@@ -83,7 +89,7 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         self._clip()
         self._Iren.EnableRenderOn()
         try:
-            super().paintGL()
+            super().paintGL()  # type: ignore[no-untyped-call]
         finally:
             self._Iren.EnableRenderOff()
             self._painting = False
@@ -103,8 +109,7 @@ class Viewport(QtInteractor):  # type: ignore[misc]
     def set_theme(self, theme: Theme) -> None:
         """Backgrounds in a theme's colours."""
         for index in range(3):
-            self.subplot(0, index)
-            self.set_background(theme.view_bottom, top=theme.view_top, all_renderers=False)
+            self.renderers[index].set_background(theme.view_bottom, top=theme.view_top)
         self.render()
 
     def set_columns(self, shown: tuple[bool, bool, bool]) -> None:
@@ -186,7 +191,7 @@ class Viewport(QtInteractor):  # type: ignore[misc]
     def _fitting_distance(self, renderer: Any, width: float, height: float) -> float:
         left, bottom, right, top = renderer.GetViewport()
         aspect = max(0.2, (right - left) * self.width() / max(1.0, (top - bottom) * self.height()))
-        return 1.15 * max(height, width / aspect) / (2 * np.tan(np.radians(_VIEW_ANGLE_DEG / 2)))
+        return float(1.15 * max(height, width / aspect) / (2 * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))))
 
     def _follow_world(self, *_: Any) -> None:
         self._carry(
@@ -227,7 +232,7 @@ class Viewport(QtInteractor):  # type: ignore[misc]
         """Files belong to the window."""
         event.ignore()
 
-    def close(self) -> None:
+    def close(self) -> None:  # type: ignore[override]
         """Free VTK's side while the OpenGL context still lives; may be called twice."""
         for subject, tag in self._watched:
             subject.RemoveObserver(tag)

@@ -81,7 +81,7 @@ def window_commands(window: MainWindow) -> list[Command]:
             free,
         ),
         Command(
-            "open.demo", "Open the Demo Recording", window.open_demo,
+            "open.demo", "Open the Demo Recording", window.documents.open_demo,
             "A short recording that comes with the program", "", "film-strip", free,
         ),
         Command(
@@ -98,23 +98,24 @@ def window_commands(window: MainWindow) -> list[Command]:
         ),
         Command("quit", "Quit", window.quit, "", "Ctrl+Q", "sign-out"),
         Command(
-            "fit.start", "Fit the Body", window.start_fit, "Fit the body model to the recording", "F5",
-            "person-simple-run", window.can_fit,
+            "fit.start", "Fit the Body", window.fitting.start, "Fit the body model to the recording", "F5",
+            "person-simple-run", window.fitting.possible,
         ),
         Command(
-            "fit.pause", "Pause the Fit", window.pause_fit, "Rest after this iteration, or go on", "F6", "pause",
+            "fit.pause", "Pause the Fit", window.fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
             fitting, lambda: jobs.fitting is not None and jobs.fitting.paused,
         ),
         Command(
-            "fit.cancel", "Cancel the Fit", window.cancel_fit, "Stop; nothing is written", "Esc", "x-circle", fitting
+            "fit.cancel", "Cancel the Fit", window.fitting.cancel, "Stop; nothing is written", "Esc", "x-circle",
+            fitting,
         ),
         Command(
             "edit.reset", "Reset Shape and Pose", window.editing.reset, "Show the body as it was fitted", "Ctrl+R",
             "arrow-counter-clockwise", lambda: session.edited is not None,
         ),
         Command(
-            "model.explore", "Explore the Body Model", window.explore, "Play with shape and pose without a recording",
-            "", "sliders-horizontal", free,
+            "model.explore", "Explore the Body Model", window.documents.explore,
+            "Play with shape and pose without a recording", "", "sliders-horizontal", free,
         ),
         Command(
             "play.toggle", "Play", player.toggle, "Play or pause", "Space", "play", many_frames,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
@@ -152,12 +153,13 @@ class BlendPanel(QWidget):
     def _take(self, slot: str, source: str) -> None:
         if self._editor.workbench is None:
             return
-        made = {
+        makers: dict[str, Callable[[], Codes | None]] = {
             "screen": self._editor.codes_on_screen,
             "fit": partial(self._editor.fitted_codes, self._editor.frame),
             "mean": self._editor.mean_codes,
             "random": self._editor.random_codes,
-        }[source]()
+        }
+        made = makers[source]()
         if made is not None:
             self.set_codes(slot, made)
 

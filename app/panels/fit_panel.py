@@ -165,6 +165,8 @@ class FitPanel(QWidget):
 
     def show_recording(self, sequence: DepthSequence | None) -> None:
         """Name what is open."""
+        if self.form is not None:
+            self.form.setVisible(sequence is not None)
         if sequence is None:
             self._title.setText("No recording open")
             self._facts.setText("Open one to fit a body to it.")

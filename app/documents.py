@@ -1,0 +1,142 @@
+"""Opening: recordings, fits, the bundled demo, the model alone; and what was opened lately."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtWidgets import QMenu
+
+from app.latest import Job, LatestWins
+from spams_core.errors import InputError
+from spams_core.resources import resource_path
+
+if TYPE_CHECKING:
+    from app.editor import Codes
+    from app.main_window import MainWindow
+    from app.opening import Opened
+
+__all__ = ["Documents"]
+
+
+class Documents(QObject):
+    """Reads folders in a thread and puts them into the session."""
+
+    opened = Signal(object)
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self._thread = LatestWins("opening", self)
+        self._waiting: Path | None = None
+
+    def open_path(self, path: Path) -> None:
+        """Open a recording or a fit; before the numerics are loaded it waits for them."""
+        window = self._window
+        if window.jobs.fitting is not None:
+            window.notify("A fit is running: cancel it, or wait, before opening something else.")
+            return
+        window.notify(f"Opening {path.name}…")
+        if not window.is_ready:
+            self._waiting = path
+        else:
+            self._thread.submit(Job(partial(_open, path), self._on_opened, self._on_failed))
+
+    def open_waiting(self) -> None:
+        """Open what was asked for too early."""
+        if self._waiting is not None:
+            path, self._waiting = self._waiting, None
+            self.open_path(path)
+
+    def open_demo(self) -> None:
+        """Open the recording that comes with the program."""
+        self.open_path(resource_path("demo/recording"))
+
+    def _on_failed(self, error: Exception) -> None:
+        self._window.status.clearMessage()
+        self._window.show_error(error)
+
+    def _on_opened(self, found: Opened) -> None:
+        window, session = self._window, self._window.session
+        if window.jobs.fitting is not None or window.scene is None:
+            return
+        self._clear()
+        session.sequence = found.sequence
+        window.editor.stand_in(found.survey)
+        window.show_views()
+        window.fitting.show(found.fit, found.path if found.fit is not None else None)
+        window.scene.set_survey(found.survey)
+        if found.fit is not None:
+            session.frame = int(found.fit.frame_indices[0])
+        elif found.sequence is not None and found.sequence.path is not None:
+            window.jobs.start_labelling(found.sequence.path, session.frame)
+        window.last_folder = found.path.parent
+        window.preferences.add_recent(found.path)
+        window.setWindowTitle(f"{found.path.name} — SPAM Studio")
+        window.notify(f"Opened {found.path}")
+        self.opened.emit(found)
+
+    def explore(self) -> None:
+        """Show the model's mean body alone, to play with."""
+        window = self._window
+        if window.scene is None:
+            window.notify("The viewports are still being loaded.")
+            return
+        self._clear()
+        window.session.sequence = None
+        window.editor.stand_in(None)
+        window.show_views()
+        window.fitting.show(None, None)
+        window.scene.stage_model()
+        window.tabs.setCurrentIndex(1)
+        window.editor.request(dragging=False)
+        window.setWindowTitle("Body model — SPAM Studio")
+
+    def _clear(self) -> None:
+        """Close what is open."""
+        session = self._window.session
+        self._window.player.clock.pause()
+        self._window.jobs.stop_labelling()
+        session.cloud = session.edited = session.live = session.fit = None
+        session.frame = 0
+
+    def take_body(self, slot: str, path: Path) -> None:
+        """Put the first body of another fit into the blend's slot A or B."""
+        self._thread.submit(Job(partial(_read_codes, path), partial(self._on_codes, slot), self._window.show_error))
+
+    def _on_codes(self, slot: str, codes: Codes) -> None:
+        bench = self._window.editor.workbench
+        if bench is None or codes.shape.shape != bench.mean_shape.shape or codes.pose.shape != bench.mean_pose.shape:
+            self._window.show_error(
+                InputError(f"{codes.title} was made with another model. Choose a fit of the same model.")
+            )
+            return
+        self._window.editing.take_codes(slot, codes)
+
+    def fill_recent(self, menu: QMenu) -> None:
+        """The folders opened lately."""
+        menu.clear()
+        for path in self._window.preferences.recent:
+            menu.addAction(str(path), partial(self.open_path, path))
+        if menu.isEmpty():
+            menu.addAction("Nothing yet").setEnabled(False)
+
+    def close(self) -> None:
+        """End the thread."""
+        self._thread.close()
+
+
+def _open(path: Path) -> Opened:
+    from app.opening import open_path
+
+    return open_path(path)
+
+
+def _read_codes(path: Path) -> Any:
+    from app.editor import Codes
+    from spams_core.data.fit import read_fit
+
+    fit = read_fit(path)
+    return Codes(path.name, fit.shape_codes, fit.pose_codes[0])

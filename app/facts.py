@@ -1,0 +1,42 @@
+"""The line below each viewport's title."""
+
+from __future__ import annotations
+
+from app.session import Session
+
+__all__ = ["view_facts"]
+
+
+def view_facts(session: Session, residual_mm: float | None) -> tuple[str, str, str]:
+    """What input, fit and canonical view show."""
+    return _input(session), _fit(session, residual_mm), _canonical(session)
+
+
+def _input(session: Session) -> str:
+    cloud = session.cloud
+    if cloud is None:
+        return "no points in this frame" if session.sequence is not None else "no recording"
+    known = session.cloud_colors == "part" and cloud.labels is not None
+    return f"{len(cloud.points_world):,} points by {'part' if known else 'distance'}"
+
+
+def _fit(session: Session, residual_mm: float | None) -> str:
+    track, row = session.track, session.track_row(session.frame)
+    if session.edited is not None:
+        return "edited, not saved" if session.fit is not None else "model body"
+    if track is None or row is None:
+        return "press Fit" if session.sequence is not None else "nothing to show"
+    nearest = int(track.frame_indices[row])
+    if nearest != session.frame:
+        return f"nearest fitted frame: {nearest}"
+    if session.live is not None:
+        return "fitting…"
+    return f"residual {residual_mm:.1f} mm" if residual_mm is not None else "fitted"
+
+
+def _canonical(session: Session) -> str:
+    if session.edited is not None:
+        return "preview" if session.edited.preview else "edited"
+    if session.fit is not None and session.live is None:
+        return "fitted identity"
+    return "mean body of the model" if session.mean_body is not None else "no model loaded yet"
