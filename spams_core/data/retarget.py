@@ -224,7 +224,7 @@ def _elbow_axis(moved: Array, place: Array, reference: Array, skeleton: _Skeleto
     axis = np.einsum("tji,tj->ti", moved[:, shoulder], bend).sum(axis=0)
     straight = np.cross(reference[elbow] - reference[shoulder], _Z)
     scale = np.linalg.norm(upper[0]) ** 2 * len(place)
-    seen = np.linalg.norm(axis) > 0.1 * scale and unit(axis) @ unit(straight) > 0.0
+    seen = np.linalg.norm(axis) > 0.1 * scale and unit(axis) @ unit(straight) > -0.3
     return unit(axis if seen else straight)
 
 

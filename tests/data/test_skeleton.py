@@ -91,7 +91,7 @@ def test_hands_in_the_belly_head_or_thigh_are_found(side):
     assert not intersects_itself(neutral_pose())[0]
     arm = {"shoulder_elevation": 25, "shoulder_plane": -50, "shoulder_twist": -70, "elbow_flexion": 80}
     assert intersects_itself(with_angles(**{f"{side}_{name}": value for name, value in arm.items()}))[0]
-    arm = {"shoulder_elevation": 90, "shoulder_plane": 60, "shoulder_twist": 90, "elbow_flexion": 145}
+    arm = {"shoulder_elevation": 110, "shoulder_plane": 30, "shoulder_twist": 30, "elbow_flexion": 145}
     assert intersects_itself(with_angles(**{f"{side}_{name}": value for name, value in arm.items()}))[0]
     assert intersects_itself(with_angles(**{f"{side}_shoulder_elevation": 0, f"{side}_shoulder_twist": -20}))[0]
 
