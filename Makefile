@@ -13,6 +13,7 @@ help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
 
 demo: system $(VENV)/.app  ## Install, open the window on the bundled recording and fit; results in out/demo
+	@rm -rf out/demo
 	@if [ -n "$$DISPLAY" ]; then $(BIN)/python -m app.demo --out out/demo; \
 	else $(XVFB) $(BIN)/python -m app.demo --out out/demo --close; fi
 
