@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,14 @@ def test_wheel_carries_all_of_the_program_and_its_resources(installed: Path) -> 
     wanted |= tracked(ROOT / "resources", "spams_core/resources/")
     (information,) = installed.glob("*.dist-info")
     assert tracked(installed, "") == wanted | tracked(information, information.name + "/")
+
+
+def test_installed_commands_exist(installed: Path) -> None:
+    (information,) = installed.glob("*.dist-info")
+    points = PathDistribution(information).entry_points
+    assert {point.name: point.group for point in points} == {"spams": "console_scripts", "spam-studio": "gui_scripts"}
+    for point in points:
+        assert callable(point.load())
 
 
 def test_installed_command_finds_the_bundled_model(installed: Path, tmp_path: Path) -> None:
