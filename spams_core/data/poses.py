@@ -27,6 +27,7 @@ __all__ = [
     "NEUTRAL_DEG",
     "Motion",
     "Poses",
+    "carried",
     "neutral_pose",
     "poses_from_angles",
     "sample_angles",
@@ -344,7 +345,7 @@ _MOTION_TRIES = 8
 _CONTACT_SOFTNESS_M = 0.015
 
 
-def _carried(poses: Poses, root_rotation: Array) -> Float[np.ndarray, "T 3"]:
+def carried(poses: Poses, root_rotation: Array) -> Float[np.ndarray, "T 3"]:
     """Where the root goes when the lower foot stays where it is; horizontal, the mean at the origin."""
     place, _ = joint_positions_m(poses)
     feet = np.einsum("tij,tnj->tni", root_rotation, place[:, [JOINT_INDEX["foot.L"], JOINT_INDEX["foot.R"]]])
@@ -395,6 +396,6 @@ def sample_motion(generator: np.random.Generator, frames: int, fps: float, walk:
         yaw += generator.choice([-1.0, 1.0]) * times * cadence_hz * 1.2 / generator.uniform(0.8, 1.2)
     poses = poses_from_angles(angles)
     rotation = Rotation.from_rotvec(yaw[:, None] * np.array([0.0, 1.0, 0.0])).as_matrix()
-    place = _carried(poses, rotation)
+    place = carried(poses, rotation)
     place[:, 1] -= floor_clearance_m(Motion(poses, rotation, place, fps))
     return Motion(poses, rotation, place, fps)

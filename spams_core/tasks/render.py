@@ -19,7 +19,7 @@ from jaxtyping import Float, Int
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
-from spams_core.data.poses import ANGLES, NEUTRAL_DEG, Motion, poses_from_angles, sample_motion
+from spams_core.data.poses import ANGLES, NEUTRAL_DEG, Motion, carried, poses_from_angles, sample_motion
 from spams_core.data.retarget import retarget
 from spams_core.data.subjects import SPLITS, Split
 from spams_core.data.synthetic_bodies import BodyGenerator
@@ -282,7 +282,7 @@ def _clip(path: Path, settings: RenderSettings) -> Motion:
 
 def _wave(frames: int, fps: float) -> Motion:
     """Two steps forward while the right arm goes up and waves, then standing and waving; faces +z."""
-    step_s, step_m, wave_s = 0.85, 0.3, 0.7
+    step_s, wave_s = 0.8, 0.7
     times = np.arange(frames) / fps
     angles = np.tile(NEUTRAL_DEG, (frames, 1))
 
@@ -305,15 +305,15 @@ def _wave(frames: int, fps: float) -> Motion:
     add("neck_twist", 12.0 * np.sin(2 * np.pi * times / 2.6))
     add("spine_twist", 6.0 * np.sin(2 * np.pi * times / (2 * step_s)))
     add("spine_bend", 4.0 * up)
-    for number, side in enumerate(("left", "right")):
-        share = np.clip(times / step_s - number, 0.0, 1.0)
-        lift = np.sin(np.pi * share) ** 2
-        add(f"{side}_hip_flexion", 26.0 * lift)
-        add(f"{side}_knee_flexion", 42.0 * lift)
-        add(f"{side}_ankle_flexion", 8.0 * lift)
-    place = np.zeros((frames, 3))
-    place[:, 2] = 2 * step_m * eased(0.0, 2 * step_s)
-    return Motion(poses_from_angles(angles), np.tile(np.eye(3), (frames, 1, 1)), place, fps)
+    # The left leg swings forward, the body passes over it while the right leg catches up.
+    first, second = eased(0.0, step_s), eased(step_s, 2 * step_s)
+    for side, share, hip in (("left", first, 24.0 * (first - second)), ("right", second, -16.0 * (first - second))):
+        swing = np.sin(np.pi * share) ** 2
+        add(f"{side}_hip_flexion", hip + 12.0 * swing)
+        add(f"{side}_knee_flexion", 40.0 * swing)
+    poses = poses_from_angles(angles)
+    facing = np.tile(np.eye(3), (frames, 1, 1))
+    return Motion(poses, facing, carried(poses, facing), fps)
 
 
 def _turned(motion: Motion, turn_deg: float) -> Motion:
