@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from spams_core.data.synthetic_bodies import BodyGenerator
+
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
@@ -16,6 +18,13 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"needs the development data in {SHARED_DATA.parent.name}/data beside the project's folder")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def bodies() -> BodyGenerator:
+    """The synthetic body model; loading it takes seconds, on a machine's first time minutes."""
+    pytest.importorskip("anny", reason="synthetic bodies need the extra `synthetic`")
+    return BodyGenerator()
 
 
 @pytest.fixture(autouse=True)
