@@ -44,19 +44,21 @@ class SegmenterSettings:
 
     part_names: tuple[str, ...] = ("head", "torso", "right_arm", "right_leg", "left_arm", "left_leg")
     """Names of the Q parts."""
-    points: int = 2048
+    points: int = 1024
     """Points of a cloud that the network sees at once; larger clouds are seen in several subsets."""
-    centroids: tuple[int, ...] = (384, 96, 24)
+    centroids: tuple[int, ...] = (256, 64, 16)
     """Farthest points that each level keeps."""
     radii: tuple[float, ...] = (0.1, 0.25, 0.6)
     """Radius of each level's neighbourhoods, canonical units."""
-    neighbours: tuple[int, ...] = (24, 24, 16)
+    neighbours: tuple[int, ...] = (16, 16, 16)
     """Points in a neighbourhood."""
     widths: tuple[int, ...] = (64, 128, 256)
-    """Features that each level passes on; its two inner layers have half as many."""
+    """Features that each level passes on; its inner layers have half as many."""
+    group_layers: int = 2
+    """Layers of the small network over each neighbourhood."""
     global_width: int = 512
     """Features of the whole cloud."""
-    decoder_widths: tuple[int, ...] = (256, 128, 128, 96)
+    decoder_widths: tuple[int, ...] = (256, 128, 128, 64)
     """Features of the feature propagation, from the coarsest level to the points: one more than there are levels."""
 
     def __post_init__(self) -> None:
@@ -78,8 +80,8 @@ COMPACT = SegmenterSettings()
 """Trains on one CPU core in about 40 minutes."""
 
 PAPER = SegmenterSettings(
-    centroids=(512, 128), radii=(0.2, 0.4), neighbours=(64, 64), widths=(128, 256), global_width=1024,
-    decoder_widths=(256, 128, 128),
+    points=2048, centroids=(512, 128), radii=(0.2, 0.4), neighbours=(64, 64), widths=(128, 256), group_layers=3,
+    global_width=1024, decoder_widths=(256, 128, 128),
 )  # fmt: skip
 """The part segmentation network of Qi et al. 2017 (single-scale grouping)."""
 
@@ -166,12 +168,13 @@ class _Dense(nn.Module):
 class _SetAbstraction(nn.Module):
     """Groups neighbours around farthest points and pools a small network over each group (Qi et al. 2017, §3.2)."""
 
-    def __init__(self, inputs: int, width: int, centroids: int, radius: float, neighbours: int) -> None:
+    def __init__(self, inputs: int, width: int, layers: int, centroids: int, radius: float, neighbours: int) -> None:
         super().__init__()
         self.centroids, self.radius, self.neighbours = centroids, radius, neighbours
         half = width // 2
         self.first = _Dense(inputs + 3, half)
-        self.second, self.third = _Dense(half, half), _Dense(half, width)
+        widths = [half] * (layers - 1) + [width]
+        self.rest = nn.Sequential(*(_Dense(i, o) for i, o in itertools.pairwise(widths)))
 
     def forward(
         self, points: Float[Tensor, "B N 3"], features: Float[Tensor, "B N C"]
@@ -184,7 +187,7 @@ class _SetAbstraction(nn.Module):
         per_point = self.first.linear(torch.cat([features, points / self.radius], dim=-1))
         per_centre = (centres / self.radius) @ weight[:, -3:].T
         h = self.first.activate(_gather(per_point, index) - per_centre.unsqueeze(2))
-        return centres, self.third(self.second(h)).max(dim=2).values
+        return centres, self.rest(h).max(dim=2).values
 
 
 class _FeaturePropagation(nn.Module):
@@ -229,7 +232,14 @@ class Segmenter(nn.Module):
         settings = self.settings
         passed = [3, *settings.widths]  # the points' own coordinates are their first features
         self.encoder = nn.ModuleList(
-            _SetAbstraction(passed[k], passed[k + 1], settings.centroids[k], settings.radii[k], settings.neighbours[k])
+            _SetAbstraction(
+                passed[k],
+                passed[k + 1],
+                settings.group_layers,
+                settings.centroids[k],
+                settings.radii[k],
+                settings.neighbours[k],
+            )
             for k in range(len(settings.widths))
         )
         half = settings.global_width // 2
@@ -297,8 +307,8 @@ def label_clouds(
     camera: Camera,
     generator: np.random.Generator,
     *,
-    votes: int = 3,
-    batch: int = 8,
+    votes: int = 6,
+    batch: int = 16,
 ) -> list[CloudLabels]:
     """Label whole clouds of any size, several at once.
 

@@ -62,6 +62,8 @@ class AugmentSettings:
     """How often a ball is missing, as behind an object."""
     least_points: int = 512
     """Fewest points of a batch's clouds."""
+    most_points: int = 1024
+    """Most points of a batch's clouds."""
     mirror: bool = True
     """Whether half of the clouds are mirrored; their left and right parts swap."""
 
@@ -69,16 +71,39 @@ class AugmentSettings:
         sizes = (self.tilt_degrees, self.yaw_degrees, self.scale, self.widen, self.flatten, self.jitter_m, self.bend_m)
         if min(sizes) < 0 or max(self.scale, self.flatten) >= 1:
             raise InputError("augmentation: angles and sizes must not be negative, scale and flatten below 1.")
-        if not (0 <= self.cut_probability <= 1 and 0 <= self.hole_probability <= 1) or self.least_points < 1:
-            raise InputError("augmentation: probabilities must lie in [0, 1], least_points must be positive.")
+        if (
+            not (0 <= self.cut_probability <= 1 and 0 <= self.hole_probability <= 1)
+            or not 1 <= self.least_points <= self.most_points
+        ):
+            raise InputError("augmentation: give probabilities in [0, 1] and 1 ≤ least_points ≤ most_points.")
+
+    def scaled(self, strength: float) -> AugmentSettings:
+        """The same kinds of change, each of them `strength` times as large or as frequent; a mirror stays a mirror."""
+        names = (
+            "tilt_degrees",
+            "yaw_degrees",
+            "scale",
+            "widen",
+            "flatten",
+            "jitter_m",
+            "bend_m",
+            "cut_probability",
+            "hole_probability",
+        )
+        return replace(self, **{name: strength * getattr(self, name) for name in names})
 
 
 @dataclass(frozen=True)
 class SegmenterTraining:
     """Batches, rate and weights of the point segmenter."""
 
-    batch: int = 8
+    batch: int = 16
     """Clouds of one step."""
+    ramp: float = 0.5
+    """Share of the training over which the augmentation grows from a fifth to its full strength and the rear views from
+    rare to frequent: telling left from right needs the facing, and that is learned sooner from clean front views."""
+    rear_weights: tuple[float, float] = (0.15, 0.8)
+    """How often a rear view is drawn against a front view, before and after the ramp."""
     network_rate: float = 2e-3
     """Adam's starting learning rate."""
     label_smoothing: float = 0.02
@@ -93,6 +118,8 @@ class SegmenterTraining:
     def __post_init__(self) -> None:
         if min(self.batch, self.validation_clouds) < 1 or min(self.network_rate, self.canonical_weight) <= 0:
             raise InputError("segmenter training: batches, network_rate and canonical_weight must be positive.")
+        if not 0 < self.ramp <= 1 or min(self.rear_weights) <= 0:
+            raise InputError("segmenter training: ramp must lie in (0, 1], rear_weights must be positive.")
         if not 0 <= self.label_smoothing < 1:
             raise InputError("segmenter training: label_smoothing must lie in [0, 1).")
 
@@ -178,8 +205,8 @@ def augment(
     def symmetric(*shape: int) -> Tensor:
         return 2 * uniform(*shape) - 1
 
-    least = min(settings.least_points, total)
-    count = int(torch.randint(least, total + 1, (), generator=generator))
+    least, most = min(settings.least_points, total), min(settings.most_points, total)
+    count = int(torch.randint(least, most + 1, (), generator=generator))
     keep = _uncropped(points, settings, generator)
     # Kept points come first, in random order; where they are too few they repeat.
     order = (uniform(batch, total) + 2 * ~keep).argsort(dim=1)
@@ -269,9 +296,14 @@ def canonical_loss(
 class SegmenterProblem:
     """What the training loop minimises."""
 
-    def __init__(self, segmenter: Segmenter, train: Clouds, validation: Clouds, settings: SegmenterTraining) -> None:
+    def __init__(
+        self, segmenter: Segmenter, train: Clouds, validation: Clouds, settings: SegmenterTraining, steps: int
+    ) -> None:
         self._segmenter, self._train, self._validation, self._settings = segmenter, train, validation, settings
         self._device = next(segmenter.parameters()).device
+        self._ramp_steps = settings.ramp * steps
+        # A view shows the front where most of what it sees lies before the canonical origin.
+        self._rear = train.canonical[..., 2].float().mean(1) < 0
         self._mirrored = (
             mirrored_parts(train.part_names) if settings.augment.mirror else torch.arange(len(train.part_names))
         )
@@ -288,10 +320,13 @@ class SegmenterProblem:
     def losses(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Cross-entropy of the parts and the negative log density of the canonical coordinates, augmented clouds."""
         settings, clouds = self._settings, self._train
-        rows = torch.randint(len(clouds.points), (settings.batch,), generator=generator)
+        progress = min(1.0, step / self._ramp_steps)
+        rare, frequent = settings.rear_weights
+        weights = torch.where(self._rear, rare + progress * (frequent - rare), 1.0)
+        rows = torch.multinomial(weights, settings.batch, replacement=True, generator=generator)
         batch = augment(
             clouds.points[rows].float(), clouds.labels[rows].long(), clouds.canonical[rows].float(),
-            self._mirrored, settings.augment, generator,
+            self._mirrored, settings.augment.scaled(0.2 + 0.8 * progress), generator,
         )  # fmt: skip
         points, labels, target = (value.to(self._device) for value in batch)
         logits, canonical, log_scale = self._segmenter(points)
@@ -321,16 +356,16 @@ def figures(segmenter: Segmenter, clouds: Clouds, count: int, batch: int = 16) -
         "accuracy", "worst_part_accuracy" (mean recall of the part that fares worst), "canonical_median" and
         "canonical_mean" in canonical units.
     """
-    device = next(segmenter.parameters()).device
+    device, seen = next(segmenter.parameters()).device, segmenter.settings.points
     rows = torch.linspace(0, len(clouds.points) - 1, min(count, len(clouds.points))).round().long()
     right, errors, labels = [], [], []
     for some in torch.split(rows, batch):
         with torch.inference_mode():
-            logits, canonical, _ = segmenter(clouds.points[some].float().to(device))
-        truth = clouds.labels[some].long()
+            logits, canonical, _ = segmenter(clouds.points[some, :seen].float().to(device))
+        truth = clouds.labels[some, :seen].long()
         labels.append(truth)
         right.append(logits.argmax(-1).cpu() == truth)
-        errors.append((canonical.cpu() - clouds.canonical[some].float()).norm(dim=-1))
+        errors.append((canonical.cpu() - clouds.canonical[some, :seen].float()).norm(dim=-1))
     correct, truth, error = torch.cat(right).float(), torch.cat(labels), torch.cat(errors)
     recalls = [float(correct[truth == part].mean()) for part in torch.unique(truth)]
     return {
@@ -380,9 +415,10 @@ def train_segmenter(
     made_from = {
         "training": settings_to_dict(training), "seed": seed, "data_sha256": hash_file(data / "arrays.safetensors"),
     }  # fmt: skip
+    problem = SegmenterProblem(segmenter, train, validation, training, steps)
+    fingerprint = {**made_from, "model": settings_to_dict(sizes), "steps": steps}
     history = yield from run_training(
-        SegmenterProblem(segmenter, train, validation, training), loop, out / "checkpoints" / "segmenter", seed=seed,
-        fingerprint={**made_from, "model": settings_to_dict(sizes), "steps": steps},
+        problem, loop, out / "checkpoints" / "segmenter", seed=seed, fingerprint=fingerprint
     )  # fmt: skip
     segmenter.eval()
     manifest: Mapping[str, Any] = {

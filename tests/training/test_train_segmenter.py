@@ -12,11 +12,13 @@ import torch
 
 from spams_core.errors import InputError
 from spams_core.io.archive import read_archive, write_archive
-from spams_core.models.segmenter import read_segmenter
+from spams_core.models.segmenter import COMPACT, Segmenter, read_segmenter
 from spams_core.progress import Task, run_to_end
 from spams_core.training.loop import History
 from spams_core.training.segmenter import (
     AugmentSettings,
+    Clouds,
+    SegmenterProblem,
     SegmenterTraining,
     augment,
     canonical_loss,
@@ -98,6 +100,38 @@ def test_clothes_widen_and_readings_flatten_half_of_the_clouds():
     assert (taller - 1).abs().max() <= 0.1 + 1e-4
     assert deeper.max() <= 1 + 1e-4
     assert 0.6 - 1e-4 <= deeper.min() < 0.7
+
+
+def test_scaled_augmentation_goes_from_nothing_to_all():
+    full = AugmentSettings()
+    assert full.scaled(1.0) == full
+    settings = replace(full.scaled(0.0), mirror=False, least_points=256, most_points=256)
+    points, labels, canonical = labelled_cloud()
+    found, _, truth = augment(points, labels, canonical, torch.arange(6), settings, torch.Generator().manual_seed(1))
+    torch.testing.assert_close(found, truth)
+
+
+def test_rear_views_are_rare_at_first(monkeypatch: pytest.MonkeyPatch):
+    front, rear = torch.full((10, 64, 3), 0.1), torch.full((10, 64, 3), -0.1)
+    canonical = torch.cat([front, rear])
+    points = torch.randn(20, 64, 3, generator=torch.Generator().manual_seed(0))
+    clouds = Clouds(PARTS, points, torch.zeros(20, 64, dtype=torch.uint8), canonical)
+    settings = SegmenterTraining(batch=400, ramp=0.5, rear_weights=(0.1, 1.0))
+    problem = SegmenterProblem(Segmenter(COMPACT), clouds, clouds, settings, 100)
+    drawn: list[torch.Tensor] = []
+
+    def stop(points: torch.Tensor, labels: torch.Tensor, canonical: torch.Tensor, *_: object) -> None:
+        drawn.append(canonical[:, 0, 2] < 0)
+        raise InterruptedError
+
+    monkeypatch.setattr("spams_core.training.segmenter.augment", stop)
+    for step in (0, 50, 99):
+        with pytest.raises(InterruptedError):
+            problem.losses(step, torch.Generator().manual_seed(step))
+    shares = [float(rear.float().mean()) for rear in drawn]
+    assert shares[0] == pytest.approx(0.1 / 1.1, abs=0.05)  # 400 draws: standard deviation 0.014
+    assert shares[1] == pytest.approx(0.5, abs=0.1)
+    assert shares[2] == pytest.approx(0.5, abs=0.1)
 
 
 def test_a_mirror_swaps_sides():
