@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from pathlib import Path
 
@@ -58,3 +59,17 @@ def test_readings_and_labels_agree_with_the_ground_truth(recording):
         u, v = subject.pixels.T
         assert (parts == label[v, u].astype(int) - 1).mean() > 0.9
         np.testing.assert_array_equal(label > 0, mask)
+
+
+def test_a_standing_foot_of_the_demo_stays_on_the_floor_and_hardly_slides():
+    sequence = read_sequence(DEMO)
+    bodies = [sequence.read_ground_truth(t).vertices for t in range(sequence.frame_count)]
+    slides_m = []
+    for before, after in itertools.pairwise(bodies):
+        assert abs(before[:, 1].min()) < 0.005
+        resting = (before[:, 1] < 0.02) & (after[:, 1] < 0.02)
+        slides_m.append(np.linalg.norm((after - before)[resting][:, [0, 2]], axis=1).min())
+    # The subject turns by 1.55° from frame to frame, at most 0.5 m from the axis; while the weight changes over from
+    # one foot to the other, both glide a little.
+    assert np.median(slides_m) < 0.5 * np.radians(45 / 29) + 0.002
+    assert max(slides_m) < 0.045

@@ -19,10 +19,11 @@ from scipy.spatial.transform import Rotation
 
 from spams_core.data.anatomy import neutral_pose
 from spams_core.data.skeleton import JOINTS, LEG_LENGTH_M, Motion, Poses, floor_clearance_m
+from spams_core.data.subjects import SPLITS, Split
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 
-__all__ = ["HEIGHT_RANGE_M", "PART_NAMES", "BodyGenerator", "Identity"]
+__all__ = ["HEIGHT_RANGE_M", "PART_NAMES", "BodyGenerator", "Identity", "identity_stream"]
 
 Array = np.ndarray[Any, Any]
 
@@ -74,6 +75,11 @@ _LOCAL_CHANGES: Mapping[str, float] = {
     "chin-prominent-incr": 0.35,
     "nose-volume-incr": 0.35,
 }
+
+
+def identity_stream(seed: int, split: Split, number: int) -> np.random.Generator:
+    """Source of an identity's draws: first its body, then its poses. More identities change none of the others."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), number)))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from spams_core.data.poses import sample_poses
 from spams_core.data.retarget import retarget
 from spams_core.data.skeleton import Poses, is_plausible
 from spams_core.data.subjects import SPLITS, Subjects, read_subjects
-from spams_core.data.synthetic_bodies import BodyGenerator
+from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import hash_file, write_archive
@@ -97,8 +97,7 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
     canonical = np.empty((len(people), vertices, 3), dtype=np.float32)
     posed = np.empty((len(people) * each, vertices, 3), dtype=np.float32)
     for row, (split, number) in enumerate(people):
-        # One stream per split and number: adding identities changes none of the others.
-        generator = np.random.default_rng(np.random.SeedSequence(settings.seed, spawn_key=(split, number)))
+        generator = identity_stream(settings.seed, SPLITS[split], number)
         identity = bodies.sample_identity(generator)
         canonical[row] = bodies.canonical(identity)
         assert np.abs(canonical[row]).max() <= 1.0, "a canonical body leaves the unit box"
@@ -116,7 +115,7 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
             "task": "generate",
             "settings": settings_to_dict(settings),
             "seed": settings.seed,
-            "inputs": {path.name: hash_file(path) for path in settings.motion},
+            "inputs": {str(path): hash_file(path) for path in settings.motion},
             "anny_version": bodies.anny_version,
             "canonical_per_metre": CANONICAL_PER_METRE,
             "part_names": list(bodies.part_names),

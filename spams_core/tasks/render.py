@@ -21,8 +21,8 @@ from scipy.spatial.transform import Rotation
 
 from spams_core.data.poses import ANGLES, NEUTRAL_DEG, Motion, carried, poses_from_angles, sample_motion
 from spams_core.data.retarget import retarget
-from spams_core.data.subjects import SPLITS, Split
-from spams_core.data.synthetic_bodies import BodyGenerator
+from spams_core.data.subjects import Split
+from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream
 from spams_core.data.virtual_camera import (
     SensorNoise,
     apply_noise,
@@ -138,11 +138,7 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
     frames = len(acted.poses)
     yield Progress(0, frames, "Load the body model")
     bodies = BodyGenerator()
-    identity = bodies.sample_identity(
-        np.random.default_rng(
-            np.random.SeedSequence(settings.identity_seed, spawn_key=(SPLITS.index(settings.split), settings.identity))
-        )
-    )
+    identity = bodies.sample_identity(identity_stream(settings.identity_seed, settings.split, settings.identity))
     motion = _turned(bodies.grounded(identity, acted), settings.turn_deg)
     posed = torch.from_numpy(bodies.posed(identity, motion.poses).astype(np.float64))
     world = world_from_posed(
@@ -305,12 +301,14 @@ def _wave(frames: int, fps: float) -> Motion:
     add("neck_twist", 12.0 * np.sin(2 * np.pi * times / 2.6))
     add("spine_twist", 6.0 * np.sin(2 * np.pi * times / (2 * step_s)))
     add("spine_bend", 4.0 * up)
-    # The left leg swings forward, the body passes over it while the right leg catches up.
+    # The left leg swings forward, then the body passes over it while the right leg catches up.
     first, second = eased(0.0, step_s), eased(step_s, 2 * step_s)
-    for side, share, hip in (("left", first, 24.0 * (first - second)), ("right", second, -16.0 * (first - second))):
+    for side, share, ahead in (("left", first, 1.0), ("right", second, -1.0)):
         swing = np.sin(np.pi * share) ** 2
-        add(f"{side}_hip_flexion", hip + 12.0 * swing)
-        add(f"{side}_knee_flexion", 40.0 * swing)
+        hip, knee = 18.0 * ahead * (first - second) + 14.0 * swing, 40.0 * swing
+        add(f"{side}_hip_flexion", hip)
+        add(f"{side}_knee_flexion", knee)
+        add(f"{side}_ankle_flexion", hip - knee)  # the sole stays level
     poses = poses_from_angles(angles)
     facing = np.tile(np.eye(3), (frames, 1, 1))
     return Motion(poses, facing, carried(poses, facing), fps)
