@@ -157,12 +157,14 @@ def _squat(draft: _Draft) -> None:
     lean = draft.generator.uniform(0.8, 1.1)
     for side in draft.sides():
         hip, knee, ankle = 95 * depth * lean, 110 * depth, -20 * depth
+        # Knees go out over the feet: outward rotation without abduction would cross the shins.
+        apart = draft.generator.uniform(4, 30)
         draft.put(
             {
                 "hip_flexion": (hip - 6, hip + 6),
                 "knee_flexion": (knee - 6, knee + 6),
-                "hip_abduction": (4, 30),
-                "hip_rotation": (0, 30),
+                "hip_abduction": (apart, apart),
+                "hip_rotation": (0, apart),
                 "ankle_flexion": (ankle - 3, ankle + 3),
             },
             side,
