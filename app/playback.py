@@ -104,7 +104,8 @@ class PlaybackClock(QObject):
             # The last one is still being drawn: wait, time goes on by itself.
             if not self._drawn():
                 return
-            self.dropped += due - self._frame - 1
+            last = due if self.loop else min(due, self._count - 1)
+            self.dropped += max(0, last - self._frame - 1)
         if due >= self._count:
             if not self.loop:
                 self._go(self._count - 1)

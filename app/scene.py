@@ -69,9 +69,19 @@ class Scene(QObject):
         """Put floor and cameras where the subject is."""
         self._survey, self._followed = survey, None
         self.reset_cameras()
+        self._size_points()
         self._draw_floors()
         if self._session.cloud is not None:
             self._on_cloud(self._session.cloud)
+
+    def _size_points(self) -> None:
+        """Points as large as the sensor's pixels are at the subject, so that a coarse sensor's cloud is closed too."""
+        sequence, survey = self._session.sequence, self._survey
+        if sequence is None or survey is None:
+            return
+        pixel_m = sum(survey.depth_range_m) / 2 / sequence.camera.fx
+        size = float(np.clip(1.3 * pixel_m * self._viewport.pixels_per_metre(), 2.0, 12.0))
+        self.input_cloud.actor.GetProperty().SetPointSize(size)
 
     def stage_model(self) -> None:
         """A stage for the model's body alone, in the middle of the world."""

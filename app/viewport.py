@@ -93,6 +93,9 @@ class Viewport(QtInteractor):
         finally:
             self._Iren.EnableRenderOff()
             self._painting = False
+        if self.paint_count == 0 and "llvmpipe" in self.ren_win.ReportCapabilities():
+            # A software rasteriser shares the processor with the fit, and four samples per pixel cost it as much again.
+            self.ren_win.SetMultiSamples(0)
         self.frame_time_ms = 1e3 * (time.perf_counter() - begin)
         self.paint_count += 1
 
@@ -142,6 +145,11 @@ class Viewport(QtInteractor):
                 self.canonical_camera, np.zeros(3), self._lifted(np.array([0.0, 0.0, 1.0])), self._distance_canonical
             )
         self.render()
+
+    def pixels_per_metre(self) -> float:
+        """Scale of the shared camera's picture at what it looks at."""
+        reach = 2 * self.world_camera.GetDistance() * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
+        return float(self.height() / max(reach, 1e-6))
 
     def frame_canonical(self, extent: Float[np.ndarray, "3"]) -> None:
         """Bring a body of this size (canonical units) into the canonical view, seen from where it is seen now."""
