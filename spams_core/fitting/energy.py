@@ -9,6 +9,7 @@ from torch import Tensor
 __all__ = [
     "code_prior",
     "correspondence_term",
+    "free_space_term",
     "icp_term",
     "reconstruction_term",
     "temporal_term",
@@ -39,6 +40,26 @@ def reconstruction_term(
     s, s_hat = observed.clamp(-truncation, truncation), predicted.clamp(-truncation, truncation)
     hard = 1 + 0.5 * torch.sign(s.detach()) * torch.sign((s - s_hat).detach())
     return _mean(hard * (s - s_hat).abs(), mask.to(s.dtype))
+
+
+def free_space_term(
+    predicted: Float[Tensor, "*batch N"],
+    bound: Float[Tensor, "*batch N"],
+    free: Bool[Tensor, "*batch N"],
+    truncation: float,
+) -> Tensor:
+    """Penalty of a body where the depth camera saw through: how far ŝ falls short of the least possible distance.
+
+    Mean over all points, so that it fades as fewer points lie in free space.
+
+    Args:
+        predicted: ŝ of the canonical point, canonical units.
+        bound: Lower bound of the distance of the warped point, canonical units.
+        free: Where the bound holds.
+        truncation: Both are clamped to ± this.
+    """
+    short = bound.clamp(-truncation, truncation) - predicted.clamp(-truncation, truncation)
+    return (short.clamp_min(0) * free).mean()
 
 
 def icp_term(

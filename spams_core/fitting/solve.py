@@ -17,6 +17,7 @@ from spams_core.errors import InputError
 from spams_core.fitting.energy import (
     code_prior,
     correspondence_term,
+    free_space_term,
     icp_term,
     reconstruction_term,
     temporal_term,
@@ -69,6 +70,8 @@ class SolveSettings:
     """Adam's learning rate of the root's rotation in radians and translation in metres."""
     reconstruction_weight: float = 20.0
     """Weight of L_r, per canonical unit of distance."""
+    free_space_weight: float = 40.0
+    """Weight of model points in front of the seen surface or outside the silhouette, per canonical unit."""
     icp_weight: float = 0.3
     """Weight of L_icp; 10 mm count 1."""
     correspondence_weight: float = 0.1
@@ -407,13 +410,13 @@ class Solver:
             * settings.correspondence_weight
             * correspondence_term(guided, seen.points_world, seen.weights * seen.confidence, 0.1)
         )
-        terms["reconstruction"] = settings.reconstruction_weight * self._reconstruction(film, window)
+        terms |= self._distance_terms(film, window, matcher)
         terms |= self._shared_terms(film, window)
         terms["prior"] = terms["prior"] + settings.shape_prior_weight * code_prior(self.z_shape)
         return terms
 
-    def _reconstruction(self, film: Tensor, window: slice) -> Tensor:
-        """L_r at points around the canonical surface, the same in all frames of the window."""
+    def _distance_terms(self, film: Tensor, window: slice, matcher: _Matcher) -> dict[str, Tensor]:
+        """L_r and the free-space term at points around the canonical surface, the same in all frames of the window."""
         settings, surface, parts = self.settings, self.surface, self.spam.part_count
         assert surface is not None
         picks = torch.stack(
@@ -425,22 +428,26 @@ class Solver:
         noise = torch.randn(*picks.shape, 3, generator=self.generator).to(surface.vertices.device)
         points = surface.vertices[picks] + 0.25 * settings.truncation * noise
         predicted = self.spam.shape_decoders(points[:, None], self.spam.shape_decoders.film(self.shape_codes[:, None]))
-        frames = window.stop - window.start
-        predicted = predicted[..., 0].expand(parts, frames, -1)
+        predicted = predicted[..., 0].expand(parts, window.stop - window.start, -1)
         world = self._world(points[:, None] + self.spam.pose_decoders(points[:, None], film), window)
-        observed, masks = [], []
+        facing = matcher.facing[window][:, picks].transpose(0, 1)
+        distance, observed, free = [], [], []
         part = torch.arange(parts, device=world.device)[:, None].expand(parts, picks.shape[1]).reshape(-1)
         for index, seen in enumerate(self.observations[window]):
-            distance, known, label = seen.distance.query(
-                world[:, index].reshape(-1, 3), settings.observed_band_m + settings.truncation / CANONICAL_PER_METRE
-            )
-            if settings.part_mask:
-                known = known & (label == part)
-            observed.append(distance.reshape(parts, -1))
-            masks.append(known.reshape(parts, -1))
-        return reconstruction_term(
-            predicted, CANONICAL_PER_METRE * torch.stack(observed, 1), torch.stack(masks, 1), settings.truncation
-        )
+            found = seen.distance.query(world[:, index].reshape(-1, 3), settings.observed_band_m)
+            known = found.known & (found.part == part) if settings.part_mask else found.known
+            distance.append(found.distance_m.reshape(parts, -1))
+            observed.append(known.reshape(parts, -1))
+            free.append(found.free.reshape(parts, -1))
+        s = CANONICAL_PER_METRE * torch.stack(distance, 1)
+        # The far side of a thin limb lies within the band too, but the camera does not see it.
+        mask = torch.stack(observed, 1) & facing
+        return {
+            "reconstruction": settings.reconstruction_weight
+            * reconstruction_term(predicted, s, mask, settings.truncation),
+            "free_space": settings.free_space_weight
+            * free_space_term(predicted, s, torch.stack(free, 1), settings.truncation),
+        }
 
     @torch.no_grad()
     def _preview(self) -> dict[str, np.ndarray[Any, Any]]:
@@ -467,6 +474,8 @@ class _Matcher:
         posed = posed_vertices(solver.spam, surface, solver.shape_codes, solver.pose_space.decode(solver.z_pose))
         self.world = world_from_posed(posed, solver.root_rotation, solver.translation_m)
         self.normals = vertex_normals(self.world, surface.faces)
+        eye = torch.as_tensor(solver.observations[0].distance.camera.world_from_camera[:3, 3]).to(self.world)
+        self.facing = (self.normals * torch.nn.functional.normalize(eye - self.world, dim=-1)).sum(-1) > 0.1
 
     @torch.no_grad()
     def pair(self, seen: Samples, window: slice) -> tuple[Int[Tensor, "Q T n"], Float[Tensor, "Q T n"]]:
