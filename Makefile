@@ -54,4 +54,6 @@ $(VENV)/.app: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) --editable '.[dev,synthetic]'
+	@echo "Building the body model's cache, once"
+	@$(BIN)/python -c 'from spams_core.data.synthetic_bodies import BodyGenerator; BodyGenerator()'
 	@touch $@ $(VENV)/.app
