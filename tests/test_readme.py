@@ -7,7 +7,7 @@ import functools
 import re
 import shlex
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
@@ -154,8 +154,11 @@ def test_fitting_presets_are_as_documented() -> None:
 
 def test_energy_weights_are_as_documented() -> None:
     s = SolveSettings()
+    weights = {field.name.removesuffix("_weight") for field in fields(s) if field.name.endswith("_weight")}
+    named = {"reconstruction", "free_space", "icp", "correspondence", "temporal", "pose_prior", "shape_prior"}
+    assert weights == named, "a new term belongs into the documented energy"
     energy = (
-        rf"E = {s.reconstruction_weight:g}\,L_r + {s.icp_weight:g}\,L_{{icp}} + {0.1 * s.correspondence_weight:g}"
+        rf"E = {s.reconstruction_weight:g}\,L_r + {s.free_space_weight:g}\,L_f + {s.icp_weight:g}\,L_{{icp}} + {0.1 * s.correspondence_weight:g}"
         rf"\,L_{{seg}} + {s.temporal_weight:g}\,L_t + {s.pose_prior_weight:g}\,L_c^{{pose}} "
         rf"+ {s.shape_prior_weight:g}\,L_c^{{shape}}"
     )
