@@ -157,11 +157,16 @@ def test_energy_weights_are_as_documented() -> None:
     weights = {field.name.removesuffix("_weight") for field in fields(s) if field.name.endswith("_weight")}
     named = {"reconstruction", "free_space", "icp", "correspondence", "temporal", "pose_prior", "shape_prior"}
     assert weights == named, "a new term belongs into the documented energy"
-    energy = (
-        rf"E = {s.reconstruction_weight:g}\,L_r + {s.free_space_weight:g}\,L_f + {s.icp_weight:g}\,L_{{icp}} + {0.1 * s.correspondence_weight:g}"
-        rf"\,L_{{seg}} + {s.temporal_weight:g}\,L_t + {s.pose_prior_weight:g}\,L_c^{{pose}} "
-        rf"+ {s.shape_prior_weight:g}\,L_c^{{shape}}"
-    )
+    terms = [
+        rf"{s.reconstruction_weight:g}\,L_r",
+        rf"{s.free_space_weight:g}\,L_f",
+        rf"{s.icp_weight:g}\,L_{{icp}}",
+        rf"{0.1 * s.correspondence_weight:g}\,L_{{seg}}",
+        rf"{s.temporal_weight:g}\,L_t",
+        rf"{s.pose_prior_weight:g}\,L_c^{{pose}}",
+        rf"{s.shape_prior_weight:g}\,L_c^{{shape}}",
+    ]
+    energy = "E = " + " + ".join(terms)
     assert energy in (ROOT / "docs" / "model.md").read_text()
 
 
