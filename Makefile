@@ -18,8 +18,8 @@ demo: system $(VENV)/.app  ## Install, open the window on the bundled recording 
 	else $(XVFB) $(BIN)/python -m app.demo --out out/demo --close; fi
 
 test: system-headless $(VENV)/.dev  ## Install, then lint, types and the whole suite
-	@$(MAKE) --no-print-directory lint
-	$(XVFB) $(BIN)/python -m pytest
+	@status=0; $(MAKE) --no-print-directory lint || status=1; \
+	$(XVFB) $(BIN)/python -m pytest || status=1; exit $$status
 
 lint: $(VENV)/.dev  ## Style and types
 	$(BIN)/ruff check .
