@@ -46,11 +46,9 @@ class _Actor:
 class CloudActor(_Actor):
     """Points with one colour each, lit where they have normals."""
 
-    def __init__(self, point_size: float, opacity: float = 1.0) -> None:
+    def __init__(self) -> None:
         super().__init__()
         look = self.actor.GetProperty()
-        look.SetPointSize(point_size)
-        look.SetOpacity(opacity)
         look.SetAmbient(0.5)
         look.SetDiffuse(0.65)
 

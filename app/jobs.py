@@ -60,7 +60,6 @@ class Jobs(QObject):
     def start_fit(self, settings: Any) -> None:
         """Run a fit with live mesh and live figures."""
         assert self.fitting is None
-        self.stop_labelling()
         worker = self.fitting = self._launch("fit", run_task("fit", settings))
         worker.progressed.connect(self.fit_progressed)
         worker.measured.connect(self.fit_measured)
@@ -135,6 +134,7 @@ class Jobs(QObject):
         self.fitting = None
         self._session.live = None
         self.fit_ended.emit()
+        self.changed.emit()
 
     # --- labels -------------------------------------------------------------------------------------------------
 

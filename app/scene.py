@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
@@ -14,6 +14,7 @@ from app.opening import Survey
 from app.session import FrameCloud, Session
 from app.theme import Theme
 from app.viewport import Viewport
+from spams_core.data.fit import Fit
 from spams_core.geometry.mesh import Mesh
 from spams_core.resources import part_colors
 
@@ -37,9 +38,11 @@ class Scene(QObject):
         self._session, self._viewport = session, viewport
         self._survey: Survey | None = None
         self._followed: Float[np.ndarray, "3"] | None = None
+        self._point_size = 3.0
+        self._canonical_of: Fit | None = None
         self._palette: UInt8[np.ndarray, "Q 3"] = np.zeros((0, 3), dtype=np.uint8)
-        self.input_cloud = CloudActor(point_size=3.0)
-        self.fit_cloud = CloudActor(point_size=2.0)
+        self.input_cloud = CloudActor()
+        self.fit_cloud = CloudActor()
         self.body = MeshActor()
         self.matches = LinesActor(width=2.5)
         self.canonical = MeshActor()
@@ -68,20 +71,22 @@ class Scene(QObject):
     def set_survey(self, survey: Survey) -> None:
         """Put floor and cameras where the subject is."""
         self._survey, self._followed = survey, None
-        self.reset_cameras()
-        self._size_points()
         self._draw_floors()
+        self._stage()
+        # Once more when the viewports have got their size: until now they may have been hidden.
+        QTimer.singleShot(0, self._stage)
         if self._session.cloud is not None:
             self._on_cloud(self._session.cloud)
 
-    def _size_points(self) -> None:
-        """Points as large as the sensor's pixels are at the subject, so that a coarse sensor's cloud is closed too."""
+    @Slot()
+    def _stage(self) -> None:
+        """Cameras to their places, and points as large as the sensor's pixels are there: clouds without gaps."""
+        self.reset_cameras()
         sequence, survey = self._session.sequence, self._survey
-        if sequence is None or survey is None:
-            return
-        pixel_m = sum(survey.depth_range_m) / 2 / sequence.camera.fx
-        size = float(np.clip(1.3 * pixel_m * self._viewport.pixels_per_metre(), 2.0, 12.0))
-        self.input_cloud.actor.GetProperty().SetPointSize(size)
+        if sequence is not None and survey is not None:
+            pixel_m = sum(survey.depth_range_m) / 2 / sequence.camera.fx
+            self._point_size = float(np.clip(1.3 * pixel_m * self._viewport.pixels_per_metre(), 2.0, 12.0))
+            self._on_layers()
 
     def stage_model(self) -> None:
         """A stage for the model's body alone, in the middle of the world."""
@@ -91,6 +96,12 @@ class Scene(QObject):
         """Look from the sensor's side at the whole recording, and at the canonical body's front."""
         if self._survey is not None:
             self._viewport.frame_world(self._survey.center, self._survey.extent, self._survey.sensor)
+        self._frame_canonical()
+
+    def _frame_canonical(self) -> None:
+        if self.canonical.data.n_points:
+            points = self.canonical.data.points
+            self._viewport.frame_canonical((points.max(0) + points.min(0)) / 2, np.ptp(points, axis=0))
 
     def set_theme(self, theme: Theme) -> None:
         """Background and floor in a theme's colours."""
@@ -211,14 +222,15 @@ class Scene(QObject):
             mesh = session.fit.canonical_mesh()
         else:
             mesh = session.mean_body
-        first = self.canonical.data.n_points == 0
+        stranger = self.canonical.data.n_points == 0 or self._canonical_of is not session.fit
         if mesh is None or not len(self._palette):
             self.canonical.clear()
             return
         self._draw(self.canonical, mesh.vertices, mesh)
         self.canonical.visible = True
-        if first:
-            self._viewport.frame_canonical(np.ptp(mesh.vertices, axis=0))
+        if stranger:
+            self._canonical_of = session.fit
+            self._frame_canonical()
             self._draw_floors()
 
     def _draw_matches(self, row: int | None) -> None:
@@ -244,7 +256,9 @@ class Scene(QObject):
         self.fit_cloud.visible = session.show_cloud and session.cloud is not None
         # Lines inside the surface are seen only through it, and between smaller points.
         self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible else 1.0)
-        self.fit_cloud.actor.GetProperty().SetPointSize(1.0 if self.matches.visible else 2.0)
+        size = 1.0 if self.matches.visible else 0.6 * self._point_size if self.body.visible else self._point_size
+        self.fit_cloud.actor.GetProperty().SetPointSize(size)
+        self.input_cloud.actor.GetProperty().SetPointSize(self._point_size)
         self._viewport.render()
 
     @Slot(bool)

@@ -71,7 +71,7 @@ THEMES: dict[ThemeName, Theme] = {
         view_top="#2a303c",
         view_bottom="#15181e",
         grid="#4a5363",
-        curves=("#e8eaf0", "#4f8ff7", "#e9b24c", "#52c48f", "#c586f0", "#f0646e"),
+        curves=("#e8eaf0", "#4f8ff7", "#e9b24c", "#52c48f", "#c586f0", "#f0646e", "#4fc4cf", "#b0b95a"),
     ),
     "light": Theme(
         name="light",
@@ -92,7 +92,7 @@ THEMES: dict[ThemeName, Theme] = {
         view_top="#ffffff",
         view_bottom="#d9dee7",
         grid="#a9b2c1",
-        curves=("#1c2129", "#2667d8", "#b57a12", "#1f8f5c", "#8a46c2", "#c93644"),
+        curves=("#1c2129", "#2667d8", "#b57a12", "#1f8f5c", "#8a46c2", "#c93644", "#16808c", "#6c7517"),
     ),
 }
 

@@ -93,9 +93,9 @@ class Viewport(QtInteractor):
         finally:
             self._Iren.EnableRenderOff()
             self._painting = False
-        if self.paint_count == 0 and "llvmpipe" in self.ren_win.ReportCapabilities():
+        if self.paint_count == 0 and "llvmpipe" in self.render_window.ReportCapabilities():
             # A software rasteriser shares the processor with the fit, and four samples per pixel cost it as much again.
-            self.ren_win.SetMultiSamples(0)
+            self.render_window.SetMultiSamples(0)
         self.frame_time_ms = 1e3 * (time.perf_counter() - begin)
         self.paint_count += 1
 
@@ -151,12 +151,12 @@ class Viewport(QtInteractor):
         reach = 2 * self.world_camera.GetDistance() * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
         return float(self.height() / max(reach, 1e-6))
 
-    def frame_canonical(self, extent: Float[np.ndarray, "3"]) -> None:
-        """Bring a body of this size (canonical units) into the canonical view, seen from where it is seen now."""
+    def frame_canonical(self, center: Float[np.ndarray, "3"], extent: Float[np.ndarray, "3"]) -> None:
+        """Bring a body (middle and size, canonical units) into the canonical view, seen from where it is seen now."""
         self._distance_canonical = self._fitting_distance(self.renderers[2], float(extent[0]), float(extent[1]))
         back = np.array(self.canonical_camera.GetPosition()) - np.array(self.canonical_camera.GetFocalPoint())
         self._linking = True
-        self._look(self.canonical_camera, np.zeros(3), back, self._distance_canonical)
+        self._look(self.canonical_camera, center, back, self._distance_canonical)
         self._linking = False
         self.render()
 

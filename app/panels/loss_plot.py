@@ -7,14 +7,16 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyqtgraph
 from jaxtyping import Float
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme
 
 __all__ = ["LossPlot"]
 
-_SMALLEST = 1e-12
+_REDRAW_MS = 250
+_SMALLEST = 1e-4
+"""Terms that start at zero would stretch the scale over many decades of nothing."""
 
 
 class LossPlot(QWidget):
@@ -43,12 +45,17 @@ class LossPlot(QWidget):
         layout.addWidget(self._legend)
         layout.addWidget(self._plot, 1)
         self.setMinimumHeight(150)
+        # Drawing a few thousand points at every report would cost the running fit more than they tell.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_REDRAW_MS)
+        self._timer.timeout.connect(self._draw)
         self.set_theme(self._theme)
 
     @property
     def names(self) -> list[str]:
-        """Terms that have a curve."""
-        return list(self._curves)
+        """Terms that have figures."""
+        return list(self._values)
 
     def points(self, name: str) -> tuple[list[float], list[float]]:
         """Iterations and values of a term."""
@@ -68,7 +75,8 @@ class LossPlot(QWidget):
                 if np.isfinite(value):
                     self._steps.setdefault(name, []).append(float(step))
                     self._values.setdefault(name, []).append(max(float(value), _SMALLEST))
-        self._draw()
+        if not self._timer.isActive():
+            self._timer.start()
 
     def show_history(self, names: Sequence[str], history: Float[np.ndarray, "I K"]) -> None:
         """Show the curves that a finished fit has kept."""
@@ -78,14 +86,15 @@ class LossPlot(QWidget):
             kept = np.isfinite(values) & (values > 0)
             if kept.any():
                 self._steps[name] = np.nonzero(kept)[0].astype(float).tolist()
-                self._values[name] = values[kept].tolist()
+                self._values[name] = np.maximum(values[kept], _SMALLEST).tolist()
         self._draw()
 
+    @Slot()
     def _draw(self) -> None:
         for name, values in self._values.items():
             if name not in self._curves:
                 self._curves[name] = self._plot.plot(antialias=True)
-                self._color(len(self._curves) - 1, self._curves[name])
+                self._pen(name)
                 self._name_curves()
             self._curves[name].setData(self._steps[name], values)
 
@@ -98,20 +107,24 @@ class LossPlot(QWidget):
             axis.setPen(theme.border_strong)
             axis.setTextPen(theme.muted)
         self._plot.showGrid(x=False, y=True, alpha=0.25)
-        for index, curve in enumerate(self._curves.values()):
-            self._color(index, curve)
+        for name in self._curves:
+            self._pen(name)
         self._name_curves()
 
     def _name_curves(self) -> None:
         """A legend beside the curves hides none of them."""
-        colors = self._theme.curves
         self._legend.setText(
             "&nbsp; ".join(
-                f"<span style='color:{colors[index % len(colors)]}'>━</span>&nbsp;{name.replace(' ', '&nbsp;')}"
-                for index, name in enumerate(self._curves)
+                f"<span style='color:{self._color(name)}'>━</span>&nbsp;{name.replace('_', '&nbsp;')}"
+                for name in sorted(self._curves, key=lambda name: name != "total")
             )
         )
 
-    def _color(self, index: int, curve: pyqtgraph.PlotDataItem) -> None:
-        color = self._theme.curves[index % len(self._theme.curves)]
-        curve.setPen(pyqtgraph.mkPen(color, width=2 if index == 0 else 1, style=Qt.PenStyle.SolidLine))
+    def _color(self, name: str) -> str:
+        """The first colour is the total's; the others follow in order of appearance."""
+        first, *others = self._theme.curves
+        terms = [known for known in self._curves if known != "total"]
+        return first if name == "total" else others[terms.index(name) % len(others)]
+
+    def _pen(self, name: str) -> None:
+        self._curves[name].setPen(pyqtgraph.mkPen(self._color(name), width=2 if name == "total" else 1))

@@ -541,3 +541,46 @@ window.close()
     assert loaded.strip() == "[]"
     # 0.6 s on an idle machine; the limit is the promise to the user.
     assert float(seconds) < 3.0
+
+
+# --- with the bundled model -------------------------------------------------------------------------------------------
+
+
+def test_bundled_model_fits_the_demo_recording(qtbot: Any, tmp_path: Path) -> None:
+    """No stand-ins: three frames of the demo recording, with the real segmenter, decoders and solver."""
+    from app.main_window import MainWindow
+    from spams_core.resources import resource_path
+
+    try:
+        resource_path("models/human/segmenter")
+    except InputError:
+        pytest.skip("needs the bundled model in resources/models/human")
+    from spams_core.fitting.solve import SolveSettings
+    from spams_core.tasks.fit import FitSettings
+
+    window = MainWindow()
+    window.show()
+    qtbot.waitUntil(lambda: window.is_ready and window.editor.workbench is not None, timeout=60_000)
+    with qtbot.waitSignal(window.opened, timeout=20_000):
+        window.documents.open_demo()
+    qtbot.waitUntil(
+        lambda: window.session.cloud is not None and window.session.cloud.labels is not None, timeout=60_000
+    )
+    short = SolveSettings(align_iterations=40, rounds=1, iterations=5)
+    settings = FitSettings(window.session.sequence.path, tmp_path / "fit", frames="0:6:2", solve=short)
+    with qtbot.waitSignal(window.fit_finished, timeout=240_000):
+        window.start_fit(settings)
+    fit = window.session.fit
+    assert fit.frame_indices.tolist() == [0, 2, 4]
+    np.testing.assert_allclose(window.scene.body.data.points, fit.vertices_world[0], atol=1e-6)
+    # The body stands where the points are, however rough so short a fit is.
+    seen = window.session.cloud.points_world
+    assert np.abs(np.median(seen, axis=0) - np.median(fit.vertices_world[0], axis=0)).max() < 0.2
+    begin = time.perf_counter()
+    window.codes_panel.pose_sliders[0].setSliderDown(True)
+    window.codes_panel.pose_sliders[0].setValue(100)
+    qtbot.waitUntil(lambda: window.session.edited is not None, timeout=20_000)
+    # The first drag also extracts the coarse mesh: 0.3 s on an idle machine.
+    assert time.perf_counter() - begin < 10
+    assert not np.allclose(window.session.edited.vertices_world.mean(0), 0)
+    window.close()
