@@ -52,6 +52,8 @@ class SolveSettings:
     """Adam steps on the segmenter's canonical coordinates, before surfaces are compared."""
     rounds: int = 10
     """Times the model's surface is re-sampled and paired with the observation anew (every I_resample steps)."""
+    rigid_rounds: int = 2
+    """Rounds at the start in which the shape stays the mean: a shape that follows wrong poses seldom comes back."""
     iterations: int = 15
     """Adam steps between two samplings: I_resample."""
     part_points: int = 96
@@ -116,6 +118,7 @@ class CanonicalSurface:
     Attributes:
         vertices: [V, 3] canonical units.
         faces: [F, 3].
+        normals: [V, 3] unit normals.
         weights: [V, Q] blending weights of the parts.
         parts: [V] most confident part.
         of_part: Q index arrays: the vertices where a part counts for at least a third.
@@ -123,6 +126,7 @@ class CanonicalSurface:
 
     vertices: Float[Tensor, "V 3"]
     faces: Int[Tensor, "F 3"]
+    normals: Float[Tensor, "V 3"]
     weights: Float[Tensor, "V Q"]
     parts: Int[Tensor, "V"]
     of_part: tuple[Int[Tensor, "M"], ...]
@@ -167,7 +171,7 @@ def canonical_surface(spam: Spam, shape_codes: Float[Tensor, "Q Ds"], resolution
         weights = spam.confidences(vertices, shape_codes)
     of_part = tuple(torch.nonzero(weights[:, q] > 1 / 3)[:, 0] for q in range(spam.part_count))
     faces = torch.from_numpy(np.asarray(mesh.faces, dtype=np.int64)).to(device)
-    return CanonicalSurface(vertices, faces, weights, weights.argmax(-1), of_part)
+    return CanonicalSurface(vertices, faces, vertex_normals(vertices, faces), weights, weights.argmax(-1), of_part)
 
 
 def vertex_normals(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch V 3"]:
@@ -262,15 +266,16 @@ class Solver:
         settings = self.settings
         total = settings.align_iterations + settings.rounds * settings.iterations
         step = 0
-        self._start_shape()
-        optimizer = self._optimizer(with_shape=False)
+        optimizer = self._optimizer()
         for iteration in range(settings.align_iterations):
             self._scale_rates(optimizer, iteration / settings.align_iterations, lowest=0.2)
             terms = self._descend(optimizer, self._align_terms)
             step += 1
             yield Progress(step, total, "Aligning to canonical coordinates", terms)
-        optimizer = self._optimizer(with_shape=True)
+        optimizer = self._optimizer()
         for turn in range(settings.rounds):
+            if turn == settings.rigid_rounds:
+                optimizer.add_param_group(self._shape_group())
             self.surface = canonical_surface(self.spam, self.shape_codes.detach(), settings.match_resolution)
             preview = self._preview()
             matcher = _Matcher(self)
@@ -302,14 +307,15 @@ class Solver:
             history,
         )
 
-    def _optimizer(self, *, with_shape: bool) -> torch.optim.Adam:
+    def _shape_group(self) -> dict[str, Any]:
+        return {"params": [self.z_shape], "lr": self.settings.shape_rate, "start": self.settings.shape_rate}
+
+    def _optimizer(self) -> torch.optim.Adam:
         settings = self.settings
         groups: list[dict[str, Any]] = [
             {"params": [self.z_pose], "lr": settings.pose_rate},
             {"params": [self.root_vector, self.translation_m], "lr": settings.root_rate},
         ]
-        if with_shape:
-            groups.append({"params": [self.z_shape], "lr": settings.shape_rate})
         optimizer = torch.optim.Adam(groups, betas=(0.9, 0.98))
         for group in optimizer.param_groups:
             group["start"] = group["lr"]
@@ -339,22 +345,6 @@ class Solver:
         optimizer.step()
         self.history.append(sums)
         return {**sums, "total": sum(sums.values())}
-
-    def _start_shape(self) -> None:
-        """First shape coordinates: the predicted canonical points lie on the surface."""
-        seen = draw_samples(self.observations, self.spam.part_count, self.settings.part_points, self.generator)
-        points = seen.canonical.flatten(1, 2)[:, None]
-        weights = (seen.weights * seen.confidence).flatten(1, 2)
-        optimizer = torch.optim.Adam([self.z_shape], lr=self.settings.shape_rate)
-        for _ in range(40):
-            film = self.spam.shape_decoders.film(self.shape_codes[:, None])
-            pick = torch.randint(points.shape[2], (256,), generator=self.generator).to(points.device)
-            values = self.spam.shape_decoders(points[:, :, pick], film)[:, 0, :, 0]
-            weight = weights[:, pick]
-            misfit = (values.clamp(-0.05, 0.05).abs() * weight).sum() / weight.sum().clamp_min(1e-9)
-            optimizer.zero_grad()
-            (20 * misfit + 10 * self.settings.shape_prior_weight * code_prior(self.z_shape)).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
 
     def _pose_film(self, window: slice) -> Tensor:
         return self.spam.pose_film(self.shape_codes.detach(), self.pose_space.decode(self.z_pose[window]))
@@ -400,7 +390,7 @@ class Solver:
         film = self._pose_film(window)
         seen = draw_samples(self.observations[window], self.spam.part_count, settings.part_points, self.generator)
         vertex, weights = matcher.pair(seen, window)
-        canonical = surface.vertices[vertex]
+        canonical = self._moved_by_shape(surface.vertices[vertex], surface.normals[vertex])
         model = self._world(canonical + self.spam.pose_decoders(canonical, film), window)
         scale = settings.icp_scale_m * (1 - 0.5 * done)
         terms = {"icp": settings.icp_weight * icp_term(model, seen.points_world, seen.normals_world, weights, scale)}
@@ -414,6 +404,17 @@ class Solver:
         terms |= self._shared_terms(film, window)
         terms["prior"] = terms["prior"] + settings.shape_prior_weight * code_prior(self.z_shape)
         return terms
+
+    def _moved_by_shape(
+        self, points: Float[Tensor, "Q T n 3"], normals: Float[Tensor, "Q T n 3"]
+    ) -> Float[Tensor, "Q T n 3"]:
+        """Surface points as functions of the shape codes: the zero set moves by −f(x; s) n where |∇f| = 1.
+
+        This is what lets pairs of points pull at the shape, not at the pose alone.
+        """
+        film = self.spam.shape_decoders.film(self.shape_codes[:, None])
+        value = self.spam.shape_decoders(points.flatten(1, 2)[:, None], film).reshape(*points.shape[:3], 1)
+        return points - value.clamp(-0.05, 0.05) * normals
 
     def _distance_terms(self, film: Tensor, window: slice, matcher: _Matcher) -> dict[str, Tensor]:
         """L_r and the free-space term at points around the canonical surface, the same in all frames of the window."""
