@@ -45,7 +45,8 @@ class CodeSpace:
 
     def decode(self, z: Float[Tensor, "*batch K"]) -> Float[Tensor, "*batch Q D"]:
         """Codes of whitened coordinates."""
-        return self.mean + torch.tensordot(z, self.basis, dims=1)
+        codes: Tensor = self.mean + torch.tensordot(z, self.basis, dims=1)
+        return codes
 
     def encode(self, codes: Float[Tensor, "*batch Q D"]) -> Float[Tensor, "*batch K"]:
         """Whitened coordinates of the nearest codes in the space."""
