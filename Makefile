@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
+LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench clean system system-headless
@@ -18,13 +19,11 @@ demo: system $(VENV)/.app  ## Install, open the window on the bundled recording 
 	else $(XVFB) $(BIN)/python -m app.demo --out out/demo --close; fi
 
 test: system-headless $(VENV)/.dev  ## Install, then lint, types and the whole suite
-	@status=0; $(MAKE) --no-print-directory lint || status=1; \
+	@status=0; { $(LINT); } || status=1; \
 	$(XVFB) $(BIN)/python -m pytest || status=1; exit $$status
 
 lint: $(VENV)/.dev  ## Style and types
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(LINT)
 
 format: $(VENV)/.dev  ## Put the code into the project's style
 	$(BIN)/ruff check --fix .
