@@ -87,7 +87,7 @@ class Documents(QObject):
         self._clear()
         window.session.sequence = None
         window.editor.stand_in(None)
-        window.show_views()
+        window.show_views((False, True, True))
         window.fitting.show(None, None)
         window.scene.stage_model()
         window.tabs.setCurrentIndex(1)

@@ -36,7 +36,7 @@ def _fit(session: Session, residual_mm: float | None) -> str:
 
 def _canonical(session: Session) -> str:
     if session.edited is not None:
-        return "preview" if session.edited.preview else "edited"
+        return "preview" if session.edited.preview else "edited identity" if session.fit is not None else "model body"
     if session.fit is not None and session.live is None:
         return "fitted identity"
     return "mean body of the model" if session.mean_body is not None else "no model loaded yet"

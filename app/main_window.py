@@ -355,9 +355,12 @@ class MainWindow(QMainWindow):
         action.setIcon(icon("pause" if playing else "play", self.theme))
         self.commands.refresh()
 
-    def show_views(self) -> None:
-        """Viewports instead of the welcome page."""
+    def show_views(self, columns: tuple[bool, bool, bool] = (True, True, True)) -> None:
+        """Viewports instead of the welcome page: input, fit, canonical shape, or some of them."""
         self._pages.setCurrentWidget(self._views)
+        self.view_bar.set_columns(columns)
+        if self.viewport is not None:
+            self.viewport.set_columns(columns)
         self.commands.refresh()
 
     def color_by_part(self, by_part: bool) -> None:

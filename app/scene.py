@@ -11,7 +11,7 @@ from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
 from app.opening import Survey
-from app.session import FrameCloud, Session
+from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
 from app.viewport import Viewport
 from spams_core.data.fit import Fit
@@ -39,7 +39,7 @@ class Scene(QObject):
         self._survey: Survey | None = None
         self._followed: Float[np.ndarray, "3"] | None = None
         self._point_size = 3.0
-        self._canonical_of: Fit | None = None
+        self._canonical_of: EditedBody | Fit | Mesh | None = None
         self._palette: UInt8[np.ndarray, "Q 3"] = np.zeros((0, 3), dtype=np.uint8)
         self.input_cloud = CloudActor()
         self.fit_cloud = CloudActor()
@@ -90,7 +90,7 @@ class Scene(QObject):
 
     def stage_model(self) -> None:
         """A stage for the model's body alone, in the middle of the world."""
-        self.set_survey(Survey(np.zeros(3), np.array([1.9, 2.0, 0.6]), -1.0, np.array([0.0, 0.0, 3.0]), (2.0, 4.0)))
+        self.set_survey(Survey(np.zeros(3), np.array([1.3, 1.75, 0.4]), -0.9, np.array([0.0, 0.0, 3.0]), (2.0, 4.0)))
 
     def reset_cameras(self) -> None:
         """Look from the sensor's side at the whole recording, and at the canonical body's front."""
@@ -151,6 +151,7 @@ class Scene(QObject):
     @Slot(object)
     def _on_parts(self, names: tuple[str, ...]) -> None:
         self._palette = part_colors(names)
+        self._canonical_of = None
         self._on_cloud(None)
         self._on_body()
 
@@ -216,20 +217,22 @@ class Scene(QObject):
 
     def _draw_canonical(self) -> None:
         session = self._session
-        if session.edited is not None:
-            mesh: Mesh | None = session.edited.canonical
-        elif session.fit is not None and session.live is None:
-            mesh = session.fit.canonical_mesh()
-        else:
-            mesh = session.mean_body
-        stranger = self.canonical.data.n_points == 0 or self._canonical_of is not session.fit
-        if mesh is None or not len(self._palette):
+        source: EditedBody | Fit | Mesh | None = session.edited or (session.fit if session.live is None else None)
+        source = source or session.mean_body
+        if source is None or not len(self._palette):
             self.canonical.clear()
+            self._canonical_of = None
             return
+        if source is self._canonical_of:
+            return
+        # Sliders change a body bit by bit and the eye should see what changes; another body is framed anew.
+        stranger = self._canonical_of is None or not isinstance(source, EditedBody)
+        self._canonical_of = source
+        mesh = source.canonical if isinstance(source, EditedBody) else source
+        mesh = mesh if isinstance(mesh, Mesh) else mesh.canonical_mesh()
         self._draw(self.canonical, mesh.vertices, mesh)
         self.canonical.visible = True
         if stranger:
-            self._canonical_of = session.fit
             self._frame_canonical()
             self._draw_floors()
 

@@ -155,7 +155,9 @@ def _style_sheet(theme: Theme, arrow: str) -> str:
     return f"""
 * {{ font-size: 12px; }}
 QToolTip {{ color: {t.text}; background: {t.raised}; border: 1px solid {t.border_strong}; padding: 5px 7px; }}
-QMainWindow, QDialog {{ background: {t.window}; }}
+QMainWindow {{ background: {t.window}; }}
+QDialog {{ background: {t.panel}; dialogbuttonbox-buttons-have-icons: 0; }}
+QDialogButtonBox {{ dialogbuttonbox-buttons-have-icons: 0; }}
 QSplitter::handle {{ background: {t.border}; image: none; }}
 QMainWindow::separator {{ background: {t.window}; width: 4px; height: 4px; }}
 QMenuBar {{ background: {t.window}; padding: 2px 6px; }}
@@ -167,6 +169,7 @@ QMenu::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
 QMenu::item:disabled {{ color: {t.faint}; background: transparent; }}
 QMenu::separator {{ height: 1px; background: {t.border}; margin: 5px 6px; }}
 QMenu::icon {{ padding-left: 6px; }}
+QMenu::icon:checked {{ background: {t.border_strong}; border-radius: 3px; margin-left: 3px; padding: 2px; }}
 QToolBar {{ background: {t.panel}; border: none; border-bottom: 1px solid {t.border}; spacing: 3px; padding: 5px 8px; }}
 QToolBar::separator {{ background: {t.border}; width: 1px; margin: 5px 6px; }}
 QToolButton {{ background: transparent; border: 1px solid transparent; border-radius: 5px; padding: 4px 7px; }}

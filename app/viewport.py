@@ -93,9 +93,9 @@ class Viewport(QtInteractor):
         finally:
             self._Iren.EnableRenderOff()
             self._painting = False
-        if self.paint_count == 0 and "llvmpipe" in self.render_window.ReportCapabilities():
+        if self.paint_count == 0 and "llvmpipe" in self._RenderWindow.ReportCapabilities():
             # A software rasteriser shares the processor with the fit, and four samples per pixel cost it as much again.
-            self.render_window.SetMultiSamples(0)
+            self._RenderWindow.SetMultiSamples(0)
         self.frame_time_ms = 1e3 * (time.perf_counter() - begin)
         self.paint_count += 1
 
@@ -118,6 +118,7 @@ class Viewport(QtInteractor):
     def set_columns(self, shown: tuple[bool, bool, bool]) -> None:
         """Show some of the three views, side by side over the whole width."""
         total = sum(stretch for stretch, on in zip(COLUMN_STRETCH, shown, strict=True) if on)
+        self._shown = shown
         left = 0.0
         for renderer, stretch, on in zip(self.renderers, COLUMN_STRETCH, shown, strict=True):
             renderer.SetDraw(on)
@@ -137,8 +138,9 @@ class Viewport(QtInteractor):
         towards = towards / np.linalg.norm(towards) if np.linalg.norm(towards) > 1e-6 else np.array([0.0, 0.0, 1.0])
         # Rows take world directions to canonical ones: the sensor stands where the canonical body faces, at +z.
         self._turn = np.stack([np.cross([0.0, 1.0, 0.0], towards), [0.0, 1.0, 0.0], towards])
-        width = max(float(extent[0]), float(extent[2]))
-        self._distance_world = self._fitting_distance(self.renderers[0], width, float(extent[1]))
+        across, depth = (float(np.abs(self._turn[row]) @ extent) for row in (0, 2))
+        visible = 0 if self._shown[0] else 1
+        self._distance_world = self._fitting_distance(self.renderers[visible], across, float(extent[1])) + depth / 3
         self._look(self.world_camera, center, self._lifted(towards), self._distance_world)
         if not self.linked:
             self._look(

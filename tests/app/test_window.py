@@ -470,6 +470,7 @@ def test_blend_walks_from_a_to_b(opened: Opened, fit_folder: Path, qtbot: Any) -
 def test_model_can_be_explored_without_a_recording(window: Any, qtbot: Any) -> None:
     window.welcome.explore.click()
     qtbot.waitUntil(lambda: window.scene.body.visible and window.scene.canonical.visible, timeout=5_000)
+    assert [bool(renderer.GetDraw()) for renderer in window.viewport.renderers] == [False, True, True]
     assert colors_in(column_pixels(window, 1)) > 0.02
 
 
