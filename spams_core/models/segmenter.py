@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,13 @@ __all__ = [
     "CloudLabels",
     "Segmenter",
     "SegmenterSettings",
+    "agree_on_sides",
     "ball_neighbours",
     "farthest_points",
     "interpolate",
     "label_cloud",
     "label_clouds",
+    "mirrored_parts",
     "read_segmenter",
     "write_segmenter",
 ]
@@ -381,6 +383,91 @@ def _spread(
         # falls as exp(-d / b) in space has E[d²] = 12 b², hence a standard deviation of 2 b per coordinate.
         (2 * (weight * scale[nearest]).sum(1)).astype(np.float32),
     )
+
+
+def mirrored_parts(part_names: Sequence[str]) -> Int[Tensor, "Q"] | None:
+    """The part that each part becomes in a mirror: "left_x" and "right_x" swap, others stay.
+
+    None where a left or right part lacks its counterpart: then nothing can be mirrored.
+    """
+    swap = {"left_": "right_", "right_": "left_"}
+    mirrored = []
+    for name in part_names:
+        side = next((side for side in swap if name.startswith(side)), None)
+        other = name if side is None else swap[side] + name[len(side) :]
+        if other not in part_names:
+            return None
+        mirrored.append(list(part_names).index(other))
+    return torch.tensor(mirrored)
+
+
+def agree_on_sides(
+    labelled: Sequence[CloudLabels],
+    clouds_world: Sequence[Float[np.ndarray, "N 3"]],
+    part_names: Sequence[str],
+    times_s: Sequence[float],
+) -> list[CloudLabels]:
+    """Undo exchanged sides in single frames of a recording: nobody turns by half a circle between two frames.
+
+    Front and back of a person look alike to a depth camera, and whoever takes one for the other exchanges all left and
+    right parts: a half turn about the vertical axis in canonical space. So each frame may be as labelled or turned;
+    the cheapest sequence of choices is found by dynamic programming (Viterbi 1967). Turning a frame costs how much
+    surer the network is of its sides than of the exchanged ones (mean log odds of the points on left or right parts);
+    a change of the facing by Δ between frames costs up to 30 of those, times (1 - cos Δ) / 2 and fading with their
+    distance in time over half a second.
+
+    Args:
+        labelled: Frames in order of time.
+        clouds_world: Their points in metres.
+        part_names: Names of the parts; without pairs of left and right nothing changes.
+        times_s: Time of each frame in seconds.
+
+    Returns:
+        The frames, with sides exchanged where that makes the recording consistent.
+    """
+    mirror = mirrored_parts(part_names)
+    if mirror is None or not len(labelled):
+        return list(labelled)
+    mirrored = mirror.numpy()
+    sided = mirrored != np.arange(len(mirrored))
+    if not sided.any():
+        return list(labelled)
+    facing, reluctance = np.zeros(len(labelled)), np.zeros(len(labelled))
+    for t, (found, points) in enumerate(zip(labelled, clouds_world, strict=True)):
+        weight = 1 / found.canonical_sigma**2
+        weight = weight / weight.sum()
+        seen, canonical = points - weight @ points, found.canonical - weight @ found.canonical
+        # The turn θ about +y that maximises the weighted sum of seen · R(θ) canonical.
+        across = weight @ (seen[:, 0] * canonical[:, 2] - seen[:, 2] * canonical[:, 0])
+        facing[t] = np.arctan2(across, weight @ (seen[:, 0] * canonical[:, 0] + seen[:, 2] * canonical[:, 2]))
+        limbs = np.nonzero(sided[found.labels])[0]
+        if len(limbs):
+            labels = found.labels[limbs]
+            odds = np.log(found.probabilities + 1e-3)
+            reluctance[t] = (odds[limbs, labels] - odds[limbs, mirrored[labels]]).mean()
+    costs, came = np.array([0.0, reluctance[0]]), []
+    for t in range(1, len(labelled)):
+        change = facing[t] - facing[t - 1]
+        rigidity = 30 * np.exp(-abs(times_s[t] - times_s[t - 1]) / 0.5)
+        same, other = (rigidity * (1 - np.cos(change + turn)) / 2 for turn in (0.0, np.pi))
+        routes = costs[:, None] + np.array([[same, other], [other, same]])
+        came.append(routes.argmin(0))
+        costs = routes.min(0) + np.array([0.0, reluctance[t]])
+    turned = [int(costs.argmin())]
+    for step in reversed(came):
+        turned.append(int(step[turned[-1]]))
+    half_turn = np.array([-1, 1, -1], dtype=np.float32)
+    return [
+        replace(
+            found,
+            labels=mirrored[found.labels].astype(np.int32),
+            probabilities=found.probabilities[:, mirrored],
+            canonical=found.canonical * half_turn,
+        )
+        if turn
+        else found
+        for found, turn in zip(labelled, reversed(turned), strict=True)
+    ]
 
 
 def write_segmenter(path: Path, segmenter: Segmenter, manifest: Mapping[str, Any], *, replace: bool = False) -> None:

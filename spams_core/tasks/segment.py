@@ -18,7 +18,7 @@ from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.io.archive import hash_file, write_archive
 from spams_core.metrics.labels import label_accuracy
-from spams_core.models.segmenter import CloudLabels, label_clouds, read_segmenter
+from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
 from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
 from spams_core.settings import parse_frames, settings_to_dict
@@ -85,7 +85,8 @@ class Segmentation:
 def segment(settings: SegmentSettings) -> Task[Segmentation]:
     """Label every point of the subject in the chosen frames.
 
-    Reports once per frame; the preview holds `frame` [1], `points_world` [N, 3] and `labels` [N].
+    Reports once per frame; the preview holds `frame` [1], `points_world` [N, 3] and `labels` [N] as this frame alone
+    suggests them. In the result, all frames agree on what is left and right.
 
     Raises:
         InputError: The recording or the model is missing or broken, a frame shows no subject, the frames choose
@@ -104,30 +105,33 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
 
     subjects: list[SubjectPoints] = []
     results: list[CloudLabels] = []
-    right = known = 0
     for start in range(0, len(frames), _FRAMES_AT_ONCE):
         some = frames[start : start + _FRAMES_AT_ONCE]
         read = [read_subject(sequence, t) for t in some]
         found = label_clouds(segmenter, [subject.points_world for subject in read], sequence.camera, generator)
         for t, subject, result in zip(some, read, found, strict=True):
-            metrics = {"confidence": float(result.probabilities.max(1).mean())}
-            truth = _true_labels(sequence, t, subject, len(part_names))
-            if truth is not None and (truth != _UNKNOWN).any():
-                sure = truth != _UNKNOWN
-                metrics["accuracy"] = label_accuracy(result.labels[sure], truth[sure])
-                right, known = right + round(metrics["accuracy"] * int(sure.sum())), known + int(sure.sum())
             subjects.append(subject)
             results.append(result)
+            metrics = {"confidence": float(result.probabilities.max(1).mean())}
             preview = {"frame": np.array([t]), "points_world": subject.points_world, "labels": result.labels}
             yield Progress(len(results), len(frames), f"Label frame {sequence.frame_names[t]}", metrics, preview)
+    clouds = [subject.points_world for subject in subjects]
+    results = agree_on_sides(results, clouds, part_names, [t / sequence.fps for t in frames])
 
+    truths, predictions = [], []
+    for t, subject, result in zip(frames, subjects, results, strict=True):
+        truth = _true_labels(sequence, t, subject, len(part_names))
+        if truth is not None:
+            truths.append(truth[truth != _UNKNOWN])
+            predictions.append(result.labels[truth != _UNKNOWN])
+    known = sum(map(len, truths))
     segmentation = Segmentation(
         part_names,
         np.array(frames, dtype=np.int32),
-        [subject.points_world for subject in subjects],
+        clouds,
         [result.labels for result in results],
         [result.probabilities.max(1) for result in results],
-        right / known if known else None,
+        label_accuracy(np.concatenate(predictions), np.concatenate(truths)) if known else None,
     )
     if settings.out is not None:
         _write(settings.out, segmentation, settings, model)

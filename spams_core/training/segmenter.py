@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +17,7 @@ from spams_core.data.subjects import SPLITS, Split
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, hash_file, read_archive
-from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, write_segmenter
+from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, mirrored_parts, write_segmenter
 from spams_core.progress import Task
 from spams_core.settings import settings_to_dict
 from spams_core.training.loop import History, LoopSettings, run_training
@@ -29,7 +29,6 @@ __all__ = [
     "SegmenterTraining",
     "augment",
     "canonical_loss",
-    "mirrored_parts",
     "read_clouds",
     "train_segmenter",
 ]
@@ -65,7 +64,7 @@ class AugmentSettings:
     most_points: int = 1024
     """Most points of a batch's clouds."""
     mirror: bool = True
-    """Whether half of the clouds are mirrored; their left and right parts swap."""
+    """Whether half of the clouds are mirrored; left and right parts swap, and where one lacks the other none is."""
 
     def __post_init__(self) -> None:
         sizes = (self.tilt_degrees, self.yaw_degrees, self.scale, self.widen, self.flatten, self.jitter_m, self.bend_m)
@@ -156,23 +155,6 @@ def read_clouds(archive: Archive, split: Split) -> Clouds:
         raise InputError(f"{archive.path}: a label exceeds its {len(part_names)} part names. Make the archive again.")
     points, canonical = (torch.from_numpy(archive.array(name)[rows]) for name in ("points", "canonical"))
     return Clouds(part_names, points, torch.from_numpy(labels), canonical)
-
-
-def mirrored_parts(part_names: Sequence[str]) -> Int[Tensor, "Q"]:
-    """The part that each part becomes in a mirror: "left_x" and "right_x" swap, others stay.
-
-    Raises:
-        InputError: A left or right part has no counterpart.
-    """
-    swap = {"left_": "right_", "right_": "left_"}
-    mirrored = []
-    for name in part_names:
-        side = next((side for side in swap if name.startswith(side)), None)
-        other = name if side is None else swap[side] + name[len(side) :]
-        if other not in part_names:
-            raise InputError(f"part {name!r} has no counterpart {other!r}. Name both, or switch mirroring off.")
-        mirrored.append(list(part_names).index(other))
-    return torch.tensor(mirrored)
 
 
 def augment(
@@ -304,9 +286,9 @@ class SegmenterProblem:
         self._ramp_steps = settings.ramp * steps
         # A view shows the front where most of what it sees lies before the canonical origin.
         self._rear = train.canonical[..., 2].float().mean(1) < 0
-        self._mirrored = (
-            mirrored_parts(train.part_names) if settings.augment.mirror else torch.arange(len(train.part_names))
-        )
+        mirrored = mirrored_parts(train.part_names)
+        self._mirrored = torch.arange(len(train.part_names)) if mirrored is None else mirrored
+        self._augment = replace(settings.augment, mirror=settings.augment.mirror and mirrored is not None)
 
     @property
     def module(self) -> nn.Module:
@@ -326,7 +308,7 @@ class SegmenterProblem:
         rows = torch.multinomial(weights, settings.batch, replacement=True, generator=generator)
         batch = augment(
             clouds.points[rows].float(), clouds.labels[rows].long(), clouds.canonical[rows].float(),
-            self._mirrored, settings.augment.scaled(0.2 + 0.8 * progress), generator,
+            self._mirrored, self._augment.scaled(0.2 + 0.8 * progress), generator,
         )  # fmt: skip
         points, labels, target = (value.to(self._device) for value in batch)
         logits, canonical, log_scale = self._segmenter(points)

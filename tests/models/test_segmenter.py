@@ -14,8 +14,10 @@ from spams_core.geometry.camera import Camera
 from spams_core.models.segmenter import (
     COMPACT,
     PAPER,
+    CloudLabels,
     Segmenter,
     SegmenterSettings,
+    agree_on_sides,
     ball_neighbours,
     farthest_points,
     interpolate,
@@ -154,6 +156,62 @@ def test_whole_clouds_are_labelled_in_their_own_order(trained: tuple[Segmenter, 
     assert len(few.labels) == 40
     alone = label_cloud(segmenter, cloud, camera, np.random.default_rng(0))
     np.testing.assert_array_equal(alone.labels, whole.labels)
+
+
+SIDES = ("torso", "left_arm", "right_arm")
+
+
+def turning_person(turn_degrees: np.ndarray, certainty: np.ndarray) -> tuple[list[CloudLabels], list[np.ndarray]]:
+    """A flat body seen turning about the vertical axis, labelled rightly with the given probability."""
+    generator = np.random.default_rng(0)
+    labelled, clouds = [], []
+    for angle, sure in zip(np.radians(turn_degrees), certainty, strict=True):
+        canonical = generator.uniform((-0.5, -0.6, -0.1), (0.5, 0.6, 0.1), (400, 3)).astype(np.float32)
+        labels = np.where(canonical[:, 0] > 0.2, 1, np.where(canonical[:, 0] < -0.2, 2, 0)).astype(np.int32)
+        probabilities = np.full((400, 3), (1 - sure) / 2, dtype=np.float32)
+        probabilities[np.arange(400), labels] = sure
+        labelled.append(CloudLabels(labels, probabilities, canonical, np.full(400, 0.05, dtype=np.float32)))
+        rotation = np.array([[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]])
+        clouds.append((canonical / CANONICAL_PER_METRE) @ rotation.T + [1.0, 0.9, -3.0])
+    return labelled, clouds
+
+
+def exchanged(found: CloudLabels) -> CloudLabels:
+    other = np.array([0, 2, 1])
+    turned = found.canonical * np.float32([-1, 1, -1])
+    return CloudLabels(
+        other[found.labels].astype(np.int32), found.probabilities[:, other], turned, found.canonical_sigma
+    )
+
+
+def test_exchanged_sides_are_put_right_while_real_turns_stay():
+    certainty = np.full(40, 0.97)
+    wrong = [0, 1, 2, 3, 4, 17, 18, 19, 39]
+    certainty[wrong] = 0.6
+    truth, clouds = turning_person(np.linspace(0, 360, 40), certainty)
+    confused = [exchanged(found) if t in wrong else found for t, found in enumerate(truth)]
+    settled = agree_on_sides(confused, clouds, SIDES, np.arange(40) / 15)
+    for found, expected in zip(settled, truth, strict=True):
+        np.testing.assert_array_equal(found.labels, expected.labels)
+        np.testing.assert_array_equal(found.probabilities, expected.probabilities)
+        np.testing.assert_array_equal(found.canonical, expected.canonical)
+
+
+def test_sides_far_apart_in_time_are_left_alone():
+    truth, clouds = turning_person(np.zeros(4), np.full(4, 0.9))
+    confused = [truth[0], exchanged(truth[1]), truth[2], truth[3]]
+    apart = agree_on_sides(confused, clouds, SIDES, [0.0, 10.0, 20.0, 30.0])
+    np.testing.assert_array_equal(apart[1].labels, confused[1].labels)
+    close = agree_on_sides(confused, clouds, SIDES, [0.0, 0.1, 0.2, 0.3])
+    np.testing.assert_array_equal(close[1].labels, truth[1].labels)
+
+
+@pytest.mark.parametrize("part_names", [("body", "lid", "stand"), ("body", "left_arm", "stand")])
+def test_parts_without_pairs_of_sides_stay(part_names: tuple[str, ...]):
+    truth, clouds = turning_person(np.array([0.0, 180.0]), np.full(2, 0.9))
+    settled = agree_on_sides(truth, clouds, part_names, [0.0, 0.1])
+    assert settled[0] is truth[0]
+    assert settled[1] is truth[1]
 
 
 def test_file_round_trip(tmp_path, trained: tuple[Segmenter, torch.Tensor, torch.Tensor]):
