@@ -48,9 +48,9 @@ logger = logging.getLogger(__name__)
 class SolveSettings:
     """Weights, lengths and gates of a fit."""
 
-    align_iterations: int = 120
+    align_iterations: int = 80
     """Adam steps on the segmenter's canonical coordinates, before surfaces are compared."""
-    rounds: int = 10
+    rounds: int = 6
     """Times the model's surface is re-sampled and paired with the observation anew (every I_resample steps)."""
     rigid_rounds: int = 2
     """Rounds at the start in which the shape stays the mean: a shape that follows wrong poses seldom comes back."""

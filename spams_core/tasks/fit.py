@@ -24,7 +24,7 @@ from spams_core.fitting.result import build_fit
 from spams_core.fitting.solve import Solver, SolveSettings
 from spams_core.geometry.tsdf import observe_distance
 from spams_core.io.archive import hash_file, require_new
-from spams_core.models.segmenter import CloudLabels, label_clouds, read_segmenter
+from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
@@ -40,7 +40,7 @@ Preset = Literal["fast", "accurate", "paper"]
 PRESETS: Mapping[Preset, SolveSettings] = {
     "fast": SolveSettings(),
     "accurate": SolveSettings(
-        align_iterations=200, rounds=20, iterations=20, part_points=160, surface_points=128, mesh_resolution=160
+        align_iterations=160, rounds=12, iterations=20, part_points=160, surface_points=128, mesh_resolution=160
     ),
     # 20k points per frame and 500k around the canonical surface over the rounds, as in the paper.
     "paper": SolveSettings(
@@ -115,6 +115,8 @@ def fit(settings: FitSettings) -> Task[Fit]:
         subjects += chunk
         labelled += label_clouds(segmenter, [seen.points_world for seen in chunk], sequence.camera, generator)
         yield Progress(min(start + 4, len(frames)), len(frames), "Labelling the points")
+    clouds, times_s = [seen.points_world for seen in subjects], [float(t) / sequence.fps for t in frames]
+    labelled = agree_on_sides(labelled, clouds, segmenter.settings.part_names, times_s)
     if spam.part_count == 1:
         labelled = [dataclasses.replace(found, labels=np.zeros_like(found.labels)) for found in labelled]
     observations = [
