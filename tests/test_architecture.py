@@ -10,7 +10,6 @@ from importlib.metadata import PathDistribution
 from pathlib import Path
 
 import pytest
-from importlinter.cli import lint_imports
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -52,9 +51,9 @@ def _run(*command: str, cwd: Path, **environment: str) -> str:
     return done.stdout
 
 
-def test_imports_point_down_only(capfd: pytest.CaptureFixture[str]) -> None:
-    failed = lint_imports(config_filename=str(ROOT / "pyproject.toml"), no_cache=True, no_logo=True)
-    assert failed == 0, capfd.readouterr().out
+def test_imports_point_down_only() -> None:
+    # In a process of its own: the linter's logging set-up would silence all loggers that exist.
+    _run("-c", "from importlinter.cli import lint_imports as l; raise SystemExit(l(no_cache=True))", cwd=ROOT)
 
 
 def test_core_imports_without_window_toolkits_and_extras(tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def sample_off_surface(
             generator.uniform(-1, 1, (count - near - around, 3)),
         ]
     )
-    distance, face, closest, _ = _signed_distance(points, vertices, faces)
+    signed, face, closest, _ = _signed_distance(points, vertices, faces)
+    # libigl scales the distance by the fast winding number, which is near ±1 only; its sign is what counts.
+    distance = np.copysign(np.linalg.norm(points - closest, axis=1), signed)
     corners = faces[face]
     barycentric = igl.barycentric_coordinates(
         closest, *(np.ascontiguousarray(vertices[corners[:, k]], dtype=np.float64) for k in range(3))
