@@ -55,7 +55,7 @@ PRESETS: dict[PresetName, Preset] = {
         ShapeTraining(),
         PartsTraining(),
         PoseTraining(),
-        {"shape": 5_000, "parts": 2_000, "pose": 12_000, "segmenter": 12_000},
+        {"shape": 4_500, "parts": 2_000, "pose": 12_000, "segmenter": 2_800},
     ),
     # The paper's learning rates: 1e-4 for the networks, 1e-3 for the codes.
     "paper": Preset(

@@ -8,6 +8,7 @@ import torch
 from spams_core.fitting.energy import (
     code_prior,
     correspondence_term,
+    free_space_term,
     icp_term,
     reconstruction_term,
     temporal_term,
@@ -36,6 +37,15 @@ def test_reconstruction_eases_points_whose_distance_only_overshoots():
 def test_reconstruction_ignores_masked_points_and_survives_an_empty_mask():
     none = torch.zeros(3, dtype=torch.bool)
     assert reconstruction_term(torch.ones(3), torch.zeros(3), none, 0.05).item() == 0
+
+
+def test_free_space_counts_only_what_falls_short_of_the_bound():
+    predicted = torch.tensor([-0.02, 0.03, -0.02, -1.0], dtype=D)
+    bound = torch.tensor([0.01, 0.01, 0.5, 0.5], dtype=D)
+    free = torch.tensor([True, True, True, False])
+    # 0.01 + 0.02 short; the second is far enough out; the third's bound is clamped to 0.05.
+    expected = (0.03 + 0 + 0.07) / 4
+    assert free_space_term(predicted, bound, free, 0.05).item() == pytest.approx(expected)
 
 
 def test_icp_counts_ten_millimetres_as_one():
@@ -105,4 +115,5 @@ def test_gradients():
     seen = torch.tensor([0.02, 0.01, -0.015], dtype=D, requires_grad=True)
     mask = torch.ones(3, dtype=torch.bool)
     assert torch.autograd.gradcheck(lambda a, b: reconstruction_term(a, b, mask, 0.05), (predicted, seen))
+    assert torch.autograd.gradcheck(lambda a, b: free_space_term(a, b, mask, 0.05), (predicted, seen))
     assert math.isfinite(reconstruction_term(predicted, seen, mask, 0.05).item())

@@ -62,8 +62,8 @@ def test_fit_recovers_known_codes_and_roots(bar_model: Spam):
     shift = torch.tensor([[0.0, 0.0, -2.5], [0.2, 0.0, -2.6], [0.4, 0.05, -2.7]])
     observations, truth = observe(bar_model, z_shape, z_pose, roots, shift)
     settings = SolveSettings(
-        align_iterations=80, rounds=4, iterations=10, shape_components=3, pose_components=3, match_resolution=48,
-        mesh_resolution=48, part_mask=False, temporal_weight=0.0, pose_prior_weight=1e-3, shape_prior_weight=1e-3,
+        align_iterations=80, rounds=6, rigid_rounds=1, iterations=12, shape_components=3, pose_components=3,
+        match_resolution=48, mesh_resolution=48, part_mask=False, temporal_weight=0.0, pose_prior_weight=1e-3, shape_prior_weight=1e-3,
     )  # fmt: skip
     solver = Solver(
         bar_model, observations, torch.ones(2, dtype=torch.bool), settings, torch.Generator().manual_seed(0)
@@ -75,7 +75,7 @@ def test_fit_recovers_known_codes_and_roots(bar_model: Spam):
     for found, true in zip(world, truth, strict=True):
         mesh = Mesh(found.numpy(), solution.surface.faces.numpy())
         assert closest_on_surface(true.numpy(), mesh)[0].mean() < 0.01
-    assert solution.loss_history.shape == (80 + 4 * 10, len(solution.loss_names))
+    assert solution.loss_history.shape == (80 + 6 * 12, len(solution.loss_names))
     recovered = solver.shape_space.encode(solution.shape_codes)
     assert (recovered - z_shape).abs()[0] < 0.5
 
