@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -337,51 +337,54 @@ def label_clouds(
         order = generator.permutation(len(points))
         count = min(votes, max(1, len(points) // size))
         subsets += [(cloud, order[k * size : (k + 1) * size]) for k in range(count)]
-    seen: list[list[tuple[np.ndarray[Any, Any], ...]]] = [[] for _ in clouds_upright]
+    views: list[list[tuple[np.ndarray[Any, Any], CloudLabels]]] = [[] for _ in clouds_upright]
     for _, same_size in itertools.groupby(subsets, key=lambda subset: len(subset[1])):
         waiting = list(same_size)
         for group in (waiting[k : k + batch] for k in range(0, len(waiting), batch)):
-            stacked = np.stack([clouds_upright[cloud][rows] for cloud, rows in group]).astype(np.float32)
+            stacked = np.stack([clouds_upright[cloud][rows] for cloud, rows in group])
             with torch.inference_mode():
                 logits, canonical, log_scale = segmenter(torch.from_numpy(stacked).to(device))
-                results = [value.cpu().numpy() for value in (logits.softmax(-1), canonical, log_scale.exp())]
+                # A density that falls as exp(-d / b) in space has E[d²] = 12 b²: 2 b per coordinate.
+                results = [value.cpu().numpy() for value in (logits.softmax(-1), canonical, 2 * log_scale.exp())]
             for k, (cloud, _) in enumerate(group):
-                seen[cloud].append((stacked[k], *(value[k] for value in results)))
+                probabilities, places, sigma = (value[k] for value in results)
+                labels = probabilities.argmax(-1).astype(np.int32)
+                views[cloud].append((stacked[k], CloudLabels(labels, probabilities, places, sigma)))
     labelled = []
-    for points, views in zip(clouds_upright, seen, strict=True):
-        seen_points, probabilities, canonical_seen, scale = (
-            np.concatenate(column) for column in zip(*views, strict=True)
-        )
-        labelled.append(_spread(points, seen_points, probabilities, canonical_seen, scale))
+    for points, of_cloud in zip(clouds_upright, views, strict=True):
+        seen, found = (list(column) for column in zip(*of_cloud, strict=True))
+        # Where front and back are in doubt, subsets would disagree on all sides and their mean would mean nothing.
+        found = agree_on_sides(found, seen, segmenter.settings.part_names, [0.0] * len(found))
+        labelled.append(_spread(points, np.concatenate(seen), found))
     return labelled
 
 
 def _spread(
     points: Float[np.ndarray, "N 3"],
     seen_points: Float[np.ndarray, "S 3"],
-    probabilities: Float[np.ndarray, "S Q"],
-    canonical: Float[np.ndarray, "S 3"],
-    scale: Float[np.ndarray, "S"],
+    views: Sequence[CloudLabels],
     neighbours: int = 8,
     smoothing: float = 0.01,
 ) -> CloudLabels:
     """From the points that the network saw to all points of a cloud; `smoothing` in canonical units."""
+    known_labels, probabilities, canonical, sigma = (
+        np.concatenate([getattr(view, field.name) for view in views]) for field in fields(CloudLabels)
+    )
     distance, nearest = cKDTree(seen_points).query(points, k=min(neighbours, len(seen_points)))
     distance, nearest = distance.reshape(len(points), -1), nearest.reshape(len(points), -1)
     weight = 1 / (distance**2 + smoothing**2)
     mean = (weight[..., None] * probabilities[nearest]).sum(1) / weight.sum(1, keepdims=True)
     labels = mean.argmax(-1)
-    same = probabilities.argmax(-1)[nearest] == labels[:, None]
+    same = known_labels[nearest] == labels[:, None]
     same |= ~same.any(1, keepdims=True)
-    weight = weight * same / scale[nearest] ** 2
+    weight = weight * same / sigma[nearest] ** 2
     weight /= weight.sum(1, keepdims=True)
     return CloudLabels(
         labels.astype(np.int32),
         mean.astype(np.float32),
         (weight[..., None] * canonical[nearest]).sum(1).astype(np.float32),
-        # Errors of neighbouring points go together, so the mean is no more certain than they are. A density that
-        # falls as exp(-d / b) in space has E[d²] = 12 b², hence a standard deviation of 2 b per coordinate.
-        (2 * (weight * scale[nearest]).sum(1)).astype(np.float32),
+        # Errors of neighbouring points go together, so the mean is no more certain than they are.
+        (weight * sigma[nearest]).sum(1).astype(np.float32),
     )
 
 
@@ -434,12 +437,10 @@ def agree_on_sides(
         return list(labelled)
     facing, reluctance = np.zeros(len(labelled)), np.zeros(len(labelled))
     for t, (found, points) in enumerate(zip(labelled, clouds_world, strict=True)):
-        weight = 1 / found.canonical_sigma**2
-        weight = weight / weight.sum()
-        seen, canonical = points - weight @ points, found.canonical - weight @ found.canonical
-        # The turn θ about +y that maximises the weighted sum of seen · R(θ) canonical.
-        across = weight @ (seen[:, 0] * canonical[:, 2] - seen[:, 2] * canonical[:, 0])
-        facing[t] = np.arctan2(across, weight @ (seen[:, 0] * canonical[:, 0] + seen[:, 2] * canonical[:, 2]))
+        seen, canonical = points - points.mean(0), found.canonical - found.canonical.mean(0)
+        # The turn θ about +y that maximises the sum of seen · R(θ) canonical.
+        across = (seen[:, 0] * canonical[:, 2] - seen[:, 2] * canonical[:, 0]).sum()
+        facing[t] = np.arctan2(across, (seen[:, 0] * canonical[:, 0] + seen[:, 2] * canonical[:, 2]).sum())
         limbs = np.nonzero(sided[found.labels])[0]
         if len(limbs):
             labels = found.labels[limbs]
