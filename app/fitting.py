@@ -81,8 +81,8 @@ class Fitting(QObject):
     def cancel(self) -> None:
         """Stop the fit; nothing is written."""
         if self._window.jobs.fitting is not None and self._panel is not None:
-            self._window.jobs.fitting.cancel()
             self._panel.show_cancelling()
+            self._window.jobs.cancel_fit()
 
     def show(self, fit: Fit | None, path: Path | None) -> None:
         """Open a fit."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.reader import CloudReader
 from app.session import LiveFit, Session
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Jobs"]
 
 logger = logging.getLogger(__name__)
+
+_LET_GO_MS = 300
 
 
 class Jobs(QObject):
@@ -55,22 +57,31 @@ class Jobs(QObject):
     @property
     def foreground(self) -> list[TaskWorker]:
         """Workers whose result the user waits for."""
-        return [worker for worker in self._workers if worker is not self.labelling]
+        return [worker for worker in self._workers if worker is not self.labelling and not worker.cancelled]
 
     def start_fit(self, settings: Any) -> None:
         """Run a fit with live mesh and live figures."""
         assert self.fitting is None
         worker = self.fitting = self._launch("fit", run_task("fit", settings))
-        worker.progressed.connect(self.fit_progressed)
-        worker.measured.connect(self.fit_measured)
+        worker.progressed.connect(partial(self._if_fitting, worker, self.fit_progressed.emit))
+        worker.measured.connect(partial(self._if_fitting, worker, self.fit_measured.emit))
+        worker.previewed.connect(partial(self._if_fitting, worker, self._on_live))
         worker.paused_changed.connect(self.fit_paused)
-        worker.previewed.connect(self._on_live)
-        worker.succeeded.connect(partial(self._on_fitted, settings.out))
+        worker.succeeded.connect(partial(self._on_fitted, worker, settings.out))
         worker.failed.connect(self.failed)
-        worker.stopped.connect(partial(self.notice.emit, "Fit cancelled; nothing was written."))
-        worker.ended.connect(self._on_fit_ended)
+        worker.ended.connect(partial(self._leave_fit, worker))
         self.fit_started.emit()
         worker.start()
+
+    def cancel_fit(self) -> None:
+        """Stop the fit; nothing is written.
+
+        The generator closes at its next report. A step of a long recording takes longer than a user should wait, so
+        the window lets go of it after a moment and the step ends by itself.
+        """
+        if self.fitting is not None:
+            self.fitting.cancel()
+            QTimer.singleShot(_LET_GO_MS, partial(self._leave_fit, self.fitting))
 
     def start_labelling(self, path: Path, first: int) -> None:
         """Label the recording's points in the background, the visible frame first."""
@@ -120,19 +131,29 @@ class Jobs(QObject):
 
     # --- fit ----------------------------------------------------------------------------------------------------
 
-    @Slot(object)
+    def _if_fitting(self, worker: TaskWorker, receive: Callable[[Any], None], value: Any) -> None:
+        """Hand on what the running fit says; a fit that was let go of is not heard any more."""
+        if worker is self.fitting:
+            receive(value)
+
     def _on_live(self, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
         self._session.live = LiveFit(
             preview["frame_indices"], preview["vertices_world"], preview["faces"], preview["vertex_parts"]
         )
 
-    def _on_fitted(self, path: Path, fit: Fit) -> None:
-        self.fit_finished.emit(fit, path)
+    def _on_fitted(self, worker: TaskWorker, path: Path, fit: Fit) -> None:
+        if worker is self.fitting:
+            self.fit_finished.emit(fit, path)
+        else:
+            self.notice.emit(f"The fit was done before it could be cancelled; it is in {path}")
 
-    @Slot()
-    def _on_fit_ended(self) -> None:
+    def _leave_fit(self, worker: TaskWorker) -> None:
+        if worker is not self.fitting:
+            return
         self.fitting = None
         self._session.live = None
+        if worker.cancelled:
+            self.notice.emit("Fit cancelled; nothing was written.")
         self.fit_ended.emit()
         self.changed.emit()
 

@@ -135,6 +135,11 @@ class TaskWorker(QObject):
         """Whether it rests between two steps, or will after this one."""
         return self._loop.paused
 
+    @property
+    def cancelled(self) -> bool:
+        """Whether it was told to stop."""
+        return self._loop.cancelled
+
     def set_paused(self, paused: bool) -> None:
         """Rest before the next step, or go on."""
         self._loop.set_paused(paused)
