@@ -63,7 +63,8 @@ def test_fit_recovers_known_codes_and_roots(bar_model: Spam):
     observations, truth = observe(bar_model, z_shape, z_pose, roots, shift)
     settings = SolveSettings(
         align_iterations=80, rounds=6, rigid_rounds=1, iterations=12, shape_components=3, pose_components=3,
-        match_resolution=48, mesh_resolution=48, part_mask=False, temporal_weight=0.0, pose_prior_weight=1e-3, shape_prior_weight=1e-3,
+        match_resolution=48, mesh_resolution=48, part_mask=False, temporal_weight=0.0, pose_prior_weight=1e-3,
+        shape_prior_weight=1e-3,
     )  # fmt: skip
     solver = Solver(
         bar_model, observations, torch.ones(2, dtype=torch.bool), settings, torch.Generator().manual_seed(0)
