@@ -54,7 +54,7 @@ class Asking(QObject):
 
     def ask_export_body(self) -> None:
         """Where to write the mesh on screen."""
-        mesh = self._window.body_on_screen()
+        mesh = self._window.session.body_on_screen()
         if mesh is not None:
             body, names = mesh, self._window.session.part_names
             self._ask_file(

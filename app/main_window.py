@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
 from PySide6.QtWidgets import (
@@ -13,12 +13,9 @@ from PySide6.QtWidgets import (
     QLabel,
     QMainWindow,
     QMenu,
-    QSizePolicy,
     QSplitter,
     QStackedWidget,
     QTabWidget,
-    QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -42,7 +39,8 @@ from app.session import Session
 from app.status import StatusLine
 from app.theme import THEMES, Theme, apply_theme, icon
 from app.timeline import Timeline
-from app.window_commands import MENUS, TOOLBAR, TRANSPORT, VIEW_SWITCHES, window_commands
+from app.toolbar import make_toolbar
+from app.window_commands import MENUS, TRANSPORT, VIEW_SWITCHES, window_commands
 from spams_core.errors import InputError
 from spams_core.resources import part_colors, part_titles
 
@@ -50,7 +48,6 @@ if TYPE_CHECKING:
     from app.panels.fit_panel import FitPanel
     from app.scene import Scene
     from app.viewport import Side, Viewport
-    from spams_core.geometry.mesh import Mesh
 
 __all__ = ["MainWindow"]
 
@@ -118,7 +115,8 @@ class MainWindow(QMainWindow):
             action.setShortcut(keys)
             self.menus["Fit"].insertAction(actions["edit.reset"], action)
             action.setText(f"{title} Slider")
-        self._make_toolbar()
+        self.toolbar = make_toolbar(self.commands)
+        self.addToolBar(self.toolbar)
         self._views = QWidget()
         self.view_bar = ViewBar([[actions[name] for name in names] for names in VIEW_SWITCHES])
         self.legend = Legend()
@@ -160,34 +158,6 @@ class MainWindow(QMainWindow):
         seed = QOpenGLWidget(self)
         seed.setFixedSize(1, 1)
         seed.hide()
-
-    def _make_toolbar(self) -> None:
-        self.toolbar = QToolBar("Tools")
-        self.toolbar.setMovable(False)
-        self.toolbar.setIconSize(QSize(20, 20))
-        self.toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
-        for name in TOOLBAR:
-            if name == "-":
-                self.toolbar.addSeparator()
-            elif name == ">":
-                spring = QWidget()
-                spring.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-                self.toolbar.addWidget(spring)
-            else:
-                self.toolbar.addAction(self.commands.actions[name])
-        for name, text in (
-            ("open.recording", "Open"),
-            ("open.fit", "Open fit"),
-            ("fit.start", "Fit"),
-            ("export.fit", "Export"),
-        ):
-            button = self.toolbar.widgetForAction(self.commands.actions[name])
-            assert isinstance(button, QToolButton)
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            self.commands.actions[name].setIconText(text)
-            if name == "fit.start":
-                button.setObjectName("primary")
-        self.addToolBar(self.toolbar)
 
     def _connect(self) -> None:
         session, jobs = self.session, self.jobs
@@ -297,23 +267,6 @@ class MainWindow(QMainWindow):
         """
         self.fitting.start(settings)
 
-    def has_body(self) -> bool:
-        """Whether a mesh is on screen that could be exported."""
-        return self.session.edited is not None or self.session.track is not None
-
-    def body_on_screen(self) -> Mesh | None:
-        """The mesh in the fit's view, world frame, metres."""
-        from spams_core.geometry.mesh import Mesh
-
-        session = self.session
-        row = session.track_row(session.frame)
-        if session.edited is not None:
-            body = session.edited
-            return Mesh(body.vertices_world, body.canonical.faces, body.canonical.vertex_parts)
-        if session.track is not None and row is not None:
-            return Mesh(session.track.vertices_world[row], session.track.faces, session.track.vertex_parts)
-        return None
-
     # --- what changes on screen ------------------------------------------------------------------------------------
 
     @property
@@ -361,6 +314,7 @@ class MainWindow(QMainWindow):
         self.view_bar.set_columns(columns)
         if self.viewport is not None:
             self.viewport.set_columns(columns)
+            self.viewport.setFocus()  # so that keys play and step, and are not typed into the form
         self.commands.refresh()
 
     def color_by_part(self, by_part: bool) -> None:

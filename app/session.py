@@ -154,6 +154,22 @@ class Session(QObject):
         """The mesh over time to show: of the running fit, or else of the open one."""
         return self.live or self.fit
 
+    @property
+    def has_body(self) -> bool:
+        """Whether there is a mesh in the fit's view."""
+        return self.edited is not None or self.track is not None
+
+    def body_on_screen(self) -> Mesh | None:
+        """The mesh in the fit's view, world frame, metres."""
+        from spams_core.geometry.mesh import Mesh
+
+        if self.edited is not None:
+            return Mesh(self.edited.vertices_world, self.edited.canonical.faces, self.edited.canonical.vertex_parts)
+        row = self.track_row(self.frame)
+        if self.track is not None and row is not None:
+            return Mesh(self.track.vertices_world[row], self.track.faces, self.track.vertex_parts)
+        return None
+
     def track_row(self, frame: int) -> int | None:
         """Row of the fitted frame nearest to a frame of the recording; None while nothing is fitted."""
         if self.track is None:

@@ -103,8 +103,10 @@ class Strip(QWidget):
         elif self._count:
             frame = self.frame_at(event.position().x())
             residual = self._residual_mm.get(frame)
-            known = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
-            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{known}")
+            measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
+            known = ", in memory" if frame in self._cached else ""
+            labelled = ", parts known" if frame in self._labelled else ""
+            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{measured}{known}{labelled}")
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """One frame per notch."""

@@ -11,7 +11,7 @@ from app.commands import Command
 if TYPE_CHECKING:
     from app.main_window import MainWindow
 
-__all__ = ["MENUS", "TOOLBAR", "TRANSPORT", "VIEW_SWITCHES", "window_commands"]
+__all__ = ["MENUS", "TRANSPORT", "VIEW_SWITCHES", "window_commands"]
 
 MENUS = (
     (
@@ -31,12 +31,6 @@ MENUS = (
     ("&Help", ("help.keys", "help.about")),
 )  # fmt: skip
 """Menu titles and their commands; "-" is a separator."""
-
-TOOLBAR = (
-    "open.recording", "open.fit", "-", "fit.start", "fit.pause", "fit.cancel", "-", "view.reset", "view.left",
-    "view.right", "view.follow", "-", "export.fit", "screenshot", ">", "theme.light", "show.panel",
-)  # fmt: skip
-"""Commands of the toolbar; ">" pushes the rest to the right."""
 
 TRANSPORT = ("play.first", "play.back", "play.toggle", "play.forward", "play.last", "play.loop")
 """Buttons of the timeline."""
@@ -90,7 +84,8 @@ def window_commands(window: MainWindow) -> list[Command]:
         ),
         Command(
             "export.body", "Export Body on Screen…", asking.ask_export_body,
-            "Write the mesh of this frame, edits included, as PLY, OBJ, GLB or STL", "", "cube", window.has_body,
+            "Write the mesh of this frame, edits included, as PLY, OBJ, GLB or STL", "", "cube",
+            lambda: session.has_body,
         ),
         Command(
             "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "Ctrl+Shift+S",
@@ -106,7 +101,7 @@ def window_commands(window: MainWindow) -> list[Command]:
             fitting, lambda: jobs.fitting is not None and jobs.fitting.paused,
         ),
         Command(
-            "fit.cancel", "Cancel the Fit", window.fitting.cancel, "Stop; nothing is written", "Esc", "x-circle",
+            "fit.cancel", "Cancel the Fit", window.fitting.cancel, "Stop; nothing is written", "Ctrl+.", "x-circle",
             fitting,
         ),
         Command(

@@ -93,7 +93,7 @@ class FitPanel(QWidget):
         self.pause_button.setToolTip("Rest after this iteration; nothing is lost")
         self.pause_button.clicked.connect(self.pause_requested)
         self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop; nothing is written (Esc)")
+        self.cancel_button.setToolTip("Stop; nothing is written (Ctrl+.)")
         self.cancel_button.clicked.connect(self.cancel_requested)
         self._message = QLabel()
         self._message.setTextFormat(Qt.TextFormat.PlainText)
@@ -180,8 +180,8 @@ class FitPanel(QWidget):
         self._result_card.setVisible(fit is not None)
         if fit is None:
             return
-        seconds = fit.manifest.get("seconds")
-        spent = f" · {seconds:.0f} s" if isinstance(seconds, (int, float)) else ""
+        seconds = fit.manifest.get("seconds_per_frame")
+        spent = f" · {seconds:.1f} s per frame" if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
             f"<b>{residual:.1f} mm</b> median residual · {fit.frame_count} frames{spent}"
