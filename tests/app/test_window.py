@@ -520,11 +520,10 @@ def test_body_on_screen_is_written(opened: Opened, fit_folder: Path, tmp_path: P
     from app.asking import _write_body
 
     window = opened(fit_folder)
+    body, names = window.session.body_on_screen(), window.session.part_names
     for name in ("a.ply", "a.obj", "a.stl", "a.glb"):
         with qtbot.waitSignal(window.jobs.exported, timeout=10_000):
-            window.jobs.run_export(
-                _write_body(window.session.body_on_screen(), window.session.part_names, tmp_path / name)
-            )
+            window.jobs.run_export(_write_body(body, names, tmp_path / name))
         mesh = trimesh.load(tmp_path / name, force="mesh")
         np.testing.assert_allclose(mesh.bounds, _bounds(ball_fit().vertices_world[0]), atol=1e-5)
     window.jobs.run_export(_write_body(body, names, tmp_path / "a.doc"))
