@@ -413,7 +413,7 @@ class Solver:
         This is what lets pairs of points pull at the shape, not at the pose alone.
         """
         film = self.spam.shape_decoders.film(self.shape_codes[:, None])
-        value = self.spam.shape_decoders(points.flatten(1, 2)[:, None], film).reshape(*points.shape[:3], 1)
+        value: Tensor = self.spam.shape_decoders(points.flatten(1, 2)[:, None], film).reshape(*points.shape[:3], 1)
         return points - value.clamp(-0.05, 0.05) * normals
 
     def _distance_terms(self, film: Tensor, window: slice, matcher: _Matcher) -> dict[str, Tensor]:
