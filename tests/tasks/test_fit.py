@@ -1,0 +1,163 @@
+"""The bundled model on the bundled recording, shortened: the road from depth files to a tracked body and its edits."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spams_core.data.fit import Fit, read_fit
+from spams_core.errors import InputError
+from spams_core.fitting.solve import SolveSettings
+from spams_core.progress import Progress, run_to_end
+from spams_core.resources import resource_path
+from spams_core.tasks.edit import EditSettings, Workbench, edit, interpolate_codes, open_workbench
+from spams_core.tasks.evaluate import EvaluateSettings, evaluate
+from spams_core.tasks.fit import FitSettings, fit
+
+DEMO = resource_path("demo/recording")
+SHORT = SolveSettings(
+    align_iterations=40, rounds=3, rigid_rounds=1, iterations=8, part_points=48, surface_points=48,
+    match_resolution=64, mesh_resolution=64,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def reports() -> list[Progress]:
+    return []
+
+
+@pytest.fixture(scope="module")
+def demo_fit(tmp_path_factory: pytest.TempPathFactory, reports: list[Progress]) -> Path:
+    out = tmp_path_factory.mktemp("fits") / "demo"
+    task = fit(FitSettings(DEMO, out, frames="0:9:4", solve=SHORT))
+    while True:
+        try:
+            reports.append(next(task))
+        except StopIteration:
+            return out
+
+
+@pytest.fixture(scope="module")
+def bench() -> Workbench:
+    return open_workbench()
+
+
+def test_a_short_fit_tracks_the_body(demo_fit: Path):
+    mean = run_to_end(evaluate(EvaluateSettings(demo_fit))).mean
+    # A tenth of the fast preset's work; the whole one reaches less than half of these.
+    assert mean["epe_mm"] < 60
+    assert mean["depth_residual_mm"] < 20
+    assert mean["iou"] > 0.5
+
+
+def test_one_topology_and_every_array_survives_the_archive(demo_fit: Path):
+    result = read_fit(demo_fit)
+    assert result.frame_indices.tolist() == [0, 4, 8]
+    assert result.vertices_world.shape == (3, len(result.canonical_vertices), 3)
+    assert np.isfinite(result.vertices_world).all()
+    assert set(np.unique(result.vertex_parts)) == set(range(6))
+    assert result.loss_history.shape == (40 + 3 * 8, len(result.loss_names))
+    for t in range(3):
+        seen = result.observation(t)
+        used = seen.match_weights > 0
+        assert used.mean() > 0.5
+        assert np.linalg.norm(seen.matched_world - seen.points_world, axis=1)[used].max() < 0.1
+
+
+def test_reports_carry_losses_and_a_live_mesh(demo_fit: Path, reports: list[Progress]):
+    assert any({"icp", "reconstruction", "prior", "total"} <= set(report.metrics) for report in reports)
+    previews = [report.preview for report in reports if report.preview]
+    assert len(previews) == 3
+    assert previews[0]["vertices_world"].shape[0] == 3
+    assert previews[0]["frame_indices"].tolist() == [0, 4, 8]
+
+
+def test_the_same_seed_gives_the_same_fit(demo_fit: Path, tmp_path: Path):
+    again = run_to_end(fit(FitSettings(DEMO, tmp_path / "again", frames="0:9:4", solve=SHORT)))
+    assert np.array_equal(again.pose_codes, read_fit(demo_fit).pose_codes)
+
+
+def test_cancelling_leaves_nothing(tmp_path: Path):
+    task = fit(FitSettings(DEMO, tmp_path / "cancelled", frames="0:2", solve=SHORT))
+    for _ in range(6):
+        next(task)
+    task.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_existing_output_is_refused_before_the_work(demo_fit: Path):
+    with pytest.raises(InputError, match="exists already"):
+        next(fit(FitSettings(DEMO, demo_fit)))
+
+
+def test_a_method_and_a_model_that_do_not_match(tmp_path: Path):
+    with pytest.raises(InputError, match="needs a model of one part"):
+        run_to_end(fit(FitSettings(DEMO, tmp_path / "x", model=resource_path("models/human"), method="npm")))
+
+
+def test_a_corrupted_model_is_named(tmp_path: Path):
+    model = tmp_path / "model"
+    (model / "shape").mkdir(parents=True)
+    (model / "shape" / "manifest.json").write_text(json.dumps({"kind": "shape", "format_version": 1, "model": {}}))
+    (model / "shape" / "arrays.safetensors").write_bytes(b"\x00" * 40)
+    with pytest.raises(InputError, match=r"arrays\.safetensors is missing or corrupted"):
+        run_to_end(fit(FitSettings(DEMO, tmp_path / "x", model=model)))
+
+
+def test_the_workbench_moves_vertices_as_the_fit_did(demo_fit: Path, bench: Workbench):
+    result: Fit = read_fit(demo_fit)
+    posed = bench.pose_vertices(result.canonical_vertices, result.shape_codes, result.pose_codes[1])
+    world = posed @ result.root_rotation[1].T / 0.8 + result.root_translation_m[1]
+    assert np.abs(world - result.vertices_world[1]).max() < 1e-4
+
+
+def test_a_pose_slider_moves_its_own_part(bench: Workbench):
+    mesh = bench.canonical_mesh(bench.mean_shape, 64)
+    still = bench.pose_vertices(mesh.vertices, bench.mean_shape, bench.mean_pose)
+    arm = bench.part_names.index("left_arm")
+    codes = bench.mean_pose.copy()
+    codes[arm] += 1.5 * bench.pose_directions[arm, 0]
+    moved = np.linalg.norm(bench.pose_vertices(mesh.vertices, bench.mean_shape, codes) - still, axis=1)
+    assert moved[mesh.vertex_parts == arm].mean() > 0.02
+    assert moved[mesh.vertex_parts == bench.part_names.index("right_leg")].max() < 1e-6
+
+
+def test_directions_are_one_deviation_of_the_training_codes(bench: Workbench):
+    codes = bench.spam.shape_codes.cpu().numpy()
+    along = bench.shape_directions[1, 0] / np.linalg.norm(bench.shape_directions[1, 0])
+    assert np.std((codes[:, 1] - codes[:, 1].mean(0)) @ along, ddof=1) == pytest.approx(
+        np.linalg.norm(bench.shape_directions[1, 0]), rel=1e-3
+    )
+
+
+def test_interpolation_ends_at_both_ends_and_spares_other_parts():
+    a, b = np.zeros((3, 4), dtype=np.float32), np.ones((3, 4), dtype=np.float32)
+    assert np.array_equal(interpolate_codes(a, b, 0.0), a)
+    assert np.array_equal(interpolate_codes(a, b, 1.0), b)
+    half = interpolate_codes(a, b, 0.5, [1])
+    assert np.array_equal(half, np.array([[0] * 4, [0.5] * 4, [0] * 4], dtype=np.float32))
+
+
+def test_transfer_of_poses_between_fits(demo_fit: Path, tmp_path: Path):
+    other = run_to_end(fit(FitSettings(DEMO, tmp_path / "other", frames="20:22", solve=SHORT)))
+    mixed = run_to_end(edit(EditSettings(demo_fit, tmp_path / "mixed", pose_from=tmp_path / "other")))
+    assert mixed.frame_count == 2
+    assert np.array_equal(mixed.pose_codes, other.pose_codes)
+    assert np.array_equal(mixed.shape_codes, read_fit(demo_fit).shape_codes)
+    assert not mixed.match_weights.any()
+    with pytest.raises(InputError, match="--parts tail"):
+        run_to_end(edit(EditSettings(demo_fit, tmp_path / "x", pose_from=tmp_path / "other", parts=("tail",))))
+
+
+def test_an_edit_that_changes_nothing_is_refused(demo_fit: Path, tmp_path: Path):
+    with pytest.raises(InputError, match="Nothing to edit"):
+        EditSettings(demo_fit, tmp_path / "x")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_the_cpu(demo_fit: Path, tmp_path: Path):
+    found = run_to_end(fit(FitSettings(DEMO, tmp_path / "cuda", frames="0:9:4", solve=SHORT, device="cuda")))
+    gap = np.abs(found.vertices_world.mean(1) - read_fit(demo_fit).vertices_world.mean(1))
+    assert gap.max() < 0.01
