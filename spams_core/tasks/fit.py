@@ -104,7 +104,11 @@ def fit(settings: FitSettings) -> Task[Fit]:
     if (settings.method == "npm") != (spam.part_count == 1):
         needed = "one part" if settings.method == "npm" else "several parts"
         raise InputError(f"--method {settings.method} needs a model of {needed}; {model} has {spam.part_count}.")
-    segmenter = read_segmenter(model / "segmenter", device)
+    labeller = model / "segmenter"
+    if spam.part_count == 1 and not labeller.exists():
+        # One part needs no labels, but the predicted canonical coordinates place and align it all the same.
+        labeller = default_model("spam") / "segmenter"
+    segmenter = read_segmenter(labeller, device)
     if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
         raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
     generator = np.random.default_rng(settings.seed)
