@@ -194,8 +194,9 @@ def write_archive(
     """
     complete = {"format_version": FORMAT_VERSION, "kind": kind, "code_version": __version__, **manifest}
     with new_folder(path, replace=replace) as folder:
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, str(folder / _ARRAYS))
         (folder / _MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n")
+        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, str(folder / _ARRAYS))
+        (folder / _ARRAYS).chmod((folder / _MANIFEST).stat().st_mode)  # safetensors makes it private
     return Archive(Path(path), kind, complete)
 
 
