@@ -15,8 +15,8 @@ import logging
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import make_dataclass
-from typing import Annotated, Any
+from dataclasses import fields, make_dataclass
+from typing import Annotated, Any, Literal
 
 from spams_core import __version__
 from spams_core.errors import InputError
@@ -60,6 +60,8 @@ def _run(row: TaskRow, arguments: Sequence[str]) -> int:
     if isinstance(parsed, int):
         return parsed
     settings, as_json, verbose = parsed
+    if getattr(settings, "seed", 0) < 0:
+        raise InputError(f"--seed {settings.seed}: it must be 0 or more.")
     chatty = verbose or sys.stderr.isatty()
     logging.basicConfig(
         level=logging.INFO if chatty else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
@@ -84,7 +86,12 @@ def _parse(row: TaskRow, arguments: Sequence[str]) -> tuple[Any, bool, bool] | i
     """
     import tyro
 
-    # Only a class that is made here gets every command the same two options beside its own.
+    uniform = [
+        ("device", Literal["auto", "cpu", "cuda"], "Every command takes it; this one computes on the CPU.", "auto"),
+        ("seed", int, "Every command takes it; this one draws nothing at random.", 0),
+    ]
+    # Only a class that is made here gets every command the same options beside its own.
+    own = {field.name for field in fields(row.settings)}
     command = make_dataclass(
         "Command",
         [
@@ -94,6 +101,11 @@ def _parse(row: TaskRow, arguments: Sequence[str]) -> tuple[Any, bool, bool] | i
                 "verbose",
                 Annotated[bool, tyro.conf.arg(help="Report progress, even where no terminal shows it.")],
                 False,
+            ),
+            *(
+                (name, Annotated[kind, tyro.conf.arg(help=text)], default)
+                for name, kind, text, default in uniform
+                if name not in own
             ),
         ],
     )

@@ -119,6 +119,21 @@ def test_wrong_usage_exits_2_with_one_line(arguments, complaint, capsys):
     assert complaint in error
 
 
+@pytest.mark.parametrize("command", ["segment", "evaluate", "fit"])
+def test_a_negative_seed_is_refused(command, tmp_path, capsys):
+    out = [] if command == "evaluate" else ["--out", str(tmp_path / "out")]
+    assert cli.main([command, "anything", *out, "--seed", "-1"]) == 2
+    assert capsys.readouterr().err == "spams: --seed -1: it must be 0 or more.\n"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", TASKS)
+def test_every_command_takes_device_seed_and_json(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert all(option in shown for option in ("--device", "--seed", "--json"))
+
+
 def test_overview_lists_every_command_and_loads_no_networks():
     script = (
         "import sys; from spams_core.cli import main; status = main(['--help']);"
