@@ -130,7 +130,10 @@ def read_fit(path: Path) -> Fit:
         and 0 <= int(fit.faces.min()) <= int(fit.faces.max()) < vertices
         and bool(np.isfinite(fit.vertices_world).all())
         and int(fit.observed_offsets[-1]) == len(fit.observed_points) == len(fit.observed_labels)
+        and len(fit.matched_points) == len(fit.match_weights) == len(fit.observed_points)
+        and fit.residual_m.shape == (frames,)
         and "part_names" in fit.manifest
+        and 0 <= int(fit.vertex_parts.min()) <= int(fit.vertex_parts.max()) < len(fit.part_names)
         and "loss_names" in fit.manifest
     )
     if not whole:

@@ -18,7 +18,7 @@ from spams_core.errors import InputError
 from spams_core.fitting.result import build_fit
 from spams_core.fitting.solve import canonical_surface
 from spams_core.geometry.mesh import Mesh
-from spams_core.io.archive import require_new
+from spams_core.io.archive import hash_file, require_new
 from spams_core.models.codes import part_directions
 from spams_core.models.spam import Spam, read_spam
 from spams_core.progress import Progress, Task
@@ -28,6 +28,7 @@ from spams_core.tasks.fit import Method, default_model
 __all__ = ["EditSettings", "Workbench", "edit", "interpolate_codes", "open_workbench"]
 
 _DIRECTIONS = 6
+_CODE_NETWORKS = ("shape", "pose")
 
 
 def interpolate_codes(
@@ -156,9 +157,12 @@ def edit(settings: EditSettings) -> Task[Fit]:
     """
     require_new(settings.out)
     start = read_fit(settings.fit)
-    model = settings.model or Path(start.manifest["model"])
+    model = _model_of(settings, start)
     yield Progress(0, 2, "Loading the model")
     spam = read_spam(model, choose_device(settings.device))
+    sizes = [codes.shape[-2:] for codes in (start.shape_codes, start.pose_codes)]
+    if sizes != [tuple(codes.shape[1:]) for codes in (spam.shape_codes, spam.pose_codes)]:
+        raise InputError(f"{model} has codes of another size than {settings.fit}. Give the fit's own with --model.")
     unknown = [name for name in settings.parts if name not in start.part_names]
     if unknown:
         raise InputError(
@@ -193,8 +197,30 @@ def edit(settings: EditSettings) -> Task[Fit]:
     )  # fmt: skip
     # An edited body no longer explains the recording: no pair of points is claimed.
     result = dataclasses.replace(result, match_weights=np.zeros_like(result.match_weights))
+    manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     write_fit(settings.out, result)
     return result
+
+
+def _model_of(settings: EditSettings, start: Fit) -> Path:
+    """The model whose codes the fit holds."""
+    model = settings.model or (Path(start.manifest["model"]) if "model" in start.manifest else None)
+    if model is None:
+        raise InputError(f"{settings.fit} does not say which model it was made with. Give the model with --model.")
+    for network, fitted in zip(_CODE_NETWORKS, _code_hashes(start), strict=True):
+        arrays = model / network / "arrays.safetensors"
+        if fitted is not None and arrays.is_file() and hash_file(arrays) != fitted:
+            raise InputError(
+                f"{model} is not the model that {settings.fit} was fitted with; codes mean nothing to another model. "
+                "Give that model with --model, or fit again."
+            )
+    return model
+
+
+def _code_hashes(fit: Fit) -> list[str | None]:
+    """Hashes of the networks that give a fit's codes their meaning; None where the fit does not tell."""
+    inputs = fit.manifest.get("inputs", {})
+    return [inputs.get(f"model/{network}") for network in _CODE_NETWORKS]
 
 
 def _matching(path: Path, start: Fit) -> Fit:
@@ -202,8 +228,7 @@ def _matching(path: Path, start: Fit) -> Fit:
     same = (
         other.shape_codes.shape == start.shape_codes.shape and other.pose_codes.shape[1:] == start.pose_codes.shape[1:]
     )
-    hashes = [fit.manifest.get("inputs", {}).get("model/shape") for fit in (start, other)]
-    if not same or hashes[0] != hashes[1]:
+    if not same or _code_hashes(start) != _code_hashes(other):
         raise InputError(
             f"{path} was fitted with another model; codes of different models cannot be mixed. Fit it again."
         )
