@@ -39,8 +39,10 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
     """Rebuild a settings dataclass from `settings_to_dict`'s data.
 
     Raises:
-        InputError: A key is unknown, or a value is outside the range that the dataclass checks.
+        InputError: A key is unknown or missing, or a value is of another type or outside the range that is checked.
     """
+    if not isinstance(data, Mapping):
+        raise InputError(f"{kind.__name__} needs settings by name, not {data!r}. Make them again.")
     hints = typing.get_type_hints(kind)
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     unknown = sorted(set(data) - names)
@@ -56,7 +58,11 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
             return tuple(value)
         return value
 
-    return kind(**{name: typed(hints[name], value) for name, value in data.items()})
+    values = {name: typed(hints[name], value) for name, value in data.items()}
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise InputError(f"{kind.__name__}: a setting is missing or of another type ({error}). Correct it.") from error
 
 
 def json_ready(value: Any) -> Any:

@@ -47,6 +47,10 @@ def test_unknown_and_wrong_settings_are_refused():
         settings_from_dict(Outer, {"path": "a", "inner": {"depth": 3}})
     with pytest.raises(InputError, match="sizes is empty"):
         settings_from_dict(Outer, {"path": "a", "sizes": []})
+    with pytest.raises(InputError, match=r"Outer: a setting is missing or of another type .*path"):
+        settings_from_dict(Outer, {})
+    with pytest.raises(InputError, match="Outer needs settings by name, not 3"):
+        settings_from_dict(Outer, 3)  # type: ignore[arg-type]
 
 
 def test_help_is_the_docstring_below_the_field():

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
-from spams_core.io.archive import read_archive, write_archive
+from spams_core.io.archive import Archive, read_archive, write_archive
 from spams_core.models.siren import PartSirens, SirenSettings, gather_blocks, scatter_blocks
 from spams_core.settings import settings_from_dict, settings_to_dict
 
@@ -205,12 +205,12 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
     if not folder.is_dir():
         raise InputError(f"{folder} is no model: there is no such folder. Give one written by 'spams train'.")
     archives = {"shape": read_archive(folder / "shape", "shape")}
-    settings = settings_from_dict(SpamSettings, archives["shape"].manifest["model"])
+    settings = _stored_settings(archives["shape"])
     spam = Spam(settings)
     wanted = [name for name in networks if name != "parts" or spam.part_count > 1]
     for name in wanted:
         archive = archives.get(name) or read_archive(folder / name, name)
-        if settings_from_dict(SpamSettings, archive.manifest["model"]) != settings:
+        if _stored_settings(archive) != settings:
             raise InputError(f"{folder / name} has other sizes than {folder / 'shape'}. Train it again.")
         state = {}
         for key, value in archive.arrays().items():
@@ -229,3 +229,10 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
         except RuntimeError as error:
             raise InputError(f"{folder / name}: the weights do not fit the settings. Train it again.") from error
     return spam.to(device).eval().requires_grad_(False)
+
+
+def _stored_settings(archive: Archive) -> SpamSettings:
+    try:
+        return settings_from_dict(SpamSettings, archive.manifest["model"])
+    except (KeyError, InputError) as error:
+        raise InputError(f"{archive.path}: the manifest tells no usable model sizes. Train it again.") from error

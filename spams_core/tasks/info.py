@@ -107,7 +107,7 @@ def _describe_archive(path: Path) -> dict[str, Any]:
     manifest = _manifest(path)
     description: dict[str, Any] = {"kind": manifest.get("kind"), "path": str(path)}
     if manifest.get("kind") == "export":
-        return description | {"frames": len(manifest["recording_frames"]), "export": manifest["export"]}
+        return description | {"frames": len(manifest.get("recording_frames", ())), "export": manifest.get("export")}
     archive = read_archive(path)
     shown = {key: value for key, value in archive.manifest.items() if key not in ("kind", "format_version")}
     return description | shown | {"arrays": {name: list(archive.shape(name)) for name in archive.names()}}

@@ -141,3 +141,7 @@ def test_missing_and_foreign_networks_are_named(spam: Spam, tmp_path: Path):
     manifest.write_text(json.dumps(changed))
     with pytest.raises(InputError, match="other sizes"):
         read_spam(tmp_path, torch.device("cpu"))
+    for model in ({}, {"model": None}, {"model": {"shape_code": "large"}}):
+        manifest.write_text(json.dumps({"kind": "pose", "format_version": 1, **model}))
+        with pytest.raises(InputError, match="pose: the manifest tells no usable model sizes"):
+            read_spam(tmp_path, torch.device("cpu"))
