@@ -28,7 +28,7 @@ from spams_core.data.virtual_camera import (
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE, world_from_posed
 from spams_core.geometry.camera import Camera
-from spams_core.io.archive import Archive, write_archive
+from spams_core.io.archive import Archive, require_new, write_archive
 from spams_core.progress import Progress
 from spams_core.settings import settings_to_dict
 
@@ -209,8 +209,7 @@ def write_clouds(
     settings = settings or ViewSettings()
     if views_per_instance < 1:
         raise InputError(f"views_per_instance is {views_per_instance}. Give 1 or more.")
-    if out.exists():
-        raise InputError(f"{out} exists already. Choose another name, or remove it first.")
+    require_new(out)
     plan: list[tuple[Split, int, int]] = []
     for index, split in enumerate(SPLITS):
         instances = subjects.instances(subjects.identities(split))

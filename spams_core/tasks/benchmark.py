@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import re
+import signal
 import sys
 import tempfile
 import traceback
@@ -168,6 +169,8 @@ def _run_apart(fits: list[FitSettings], seed: int) -> Task[MethodResult]:
 
 def _work(sender: Connection, fits: list[FitSettings], seed: int) -> None:
     """Body of a method's process: tell the parent how it goes and what came out."""
+    # An interrupt reaches the whole group of processes; the parent answers it and ends this one.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         task = _fit_and_measure(fits, seed)
         while True:

@@ -17,7 +17,7 @@ from spams_core.data.subjects import SPLITS, Subjects, read_subjects
 from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
-from spams_core.io.archive import hash_file, write_archive
+from spams_core.io.archive import hash_file, require_new, write_archive
 from spams_core.io.bvh import read_bvh
 from spams_core.progress import Progress, Task
 from spams_core.settings import settings_to_dict
@@ -79,8 +79,7 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
     Raises:
         InputError: anny isn't installed, a clip is unusable, or the folder exists already or cannot be written.
     """
-    if settings.out.exists():
-        raise InputError(f"{settings.out} exists already. Choose another folder, or remove it first.")
+    require_new(settings.out)
     counts = (settings.identities, settings.validation_identities, settings.test_identities)
     people = [(split, number) for split, count in enumerate(counts) for number in range(count)]
     clips = [neutral_pose()[:0]]

@@ -16,7 +16,7 @@ from spams_core.data.recording import read_sequence, read_subject
 from spams_core.data.sequence import DepthSequence, SubjectPoints
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
-from spams_core.io.archive import hash_file, write_archive
+from spams_core.io.archive import hash_file, require_new, write_archive
 from spams_core.metrics.labels import label_accuracy
 from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
 from spams_core.progress import Progress, Task
@@ -93,8 +93,8 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
             nothing, or `out` exists or cannot be written.
     """
     device = choose_device(settings.device)
-    if settings.out is not None and settings.out.exists():
-        raise InputError(f"{settings.out} exists already. Choose another name, or remove it first.")
+    if settings.out is not None:
+        require_new(settings.out)
     sequence = read_sequence(settings.sequence)
     frames = parse_frames(settings.frames, sequence.frame_count)
     model = (settings.model or resource_path("models/human")) / "segmenter"
