@@ -23,7 +23,6 @@ from torch import Tensor
 __all__ = [
     "CAMERA_FROM_UPRIGHT",
     "CANONICAL_PER_METRE",
-    "posed_from_world",
     "transform_points",
     "world_from_posed",
 ]
@@ -50,12 +49,3 @@ def world_from_posed(
 ) -> Float[Tensor, "*batch N 3"]:
     """Posed frame (canonical units) to world frame (metres): R · x / c + t."""
     return points_posed @ root_rotation.mT / CANONICAL_PER_METRE + root_translation_m.unsqueeze(-2)
-
-
-def posed_from_world(
-    points_world: Float[Tensor, "*batch N 3"],
-    root_rotation: Float[Tensor, "*batch 3 3"],
-    root_translation_m: Float[Tensor, "*batch 3"],
-) -> Float[Tensor, "*batch N 3"]:
-    """World frame (metres) to posed frame (canonical units): c · Rᵀ (x − t)."""
-    return (points_world - root_translation_m.unsqueeze(-2)) @ root_rotation * CANONICAL_PER_METRE

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.mesh import Mesh
 
@@ -76,9 +77,8 @@ def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H 
     normals_camera = pixel_normals(points_camera, valid)
     keep = valid & (normals_camera != 0).any(-1)
     rows, columns = np.nonzero(keep)
-    rotation, translation = camera.world_from_camera[:3, :3], camera.world_from_camera[:3, 3]
     return SubjectPoints(
-        (points_camera[keep] @ rotation.T + translation).astype(np.float32),
-        (normals_camera[keep] @ rotation.T).astype(np.float32),
+        transform_points(camera.world_from_camera, points_camera[keep]).astype(np.float32),
+        (normals_camera[keep] @ camera.world_from_camera[:3, :3].T).astype(np.float32),
         np.stack([columns + left, rows + top], axis=-1).astype(np.int32),
     )

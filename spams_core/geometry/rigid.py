@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["rotation_from_vector", "skew", "vector_from_rotation", "weighted_procrustes"]
+__all__ = ["rotation_from_vector", "skew", "weighted_procrustes"]
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -31,41 +31,6 @@ def rotation_from_vector(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*b
     cross = skew(vector)
     eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return eye + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)
-
-
-def vector_from_rotation(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
-    """The rotation vector with |v| ≤ π: the inverse of `rotation_from_vector`.
-
-    Goes by the unit quaternion, of which the largest component is taken from the diagonal (Shepperd 1978), so that it
-    is accurate at half turns; there the vector's sign is arbitrary. Smooth below half a turn.
-    """
-    r = rotation
-    diagonal = torch.stack([r[..., 0, 0], r[..., 1, 1], r[..., 2, 2]], dim=-1)
-    # Rows of 4 q qᵀ for q = (w, x, y, z); any row is parallel to q, the one with the largest diagonal is well scaled.
-    xx, yy, zz = diagonal.unbind(-1)
-    wx, wy, wz = (r[..., 2, 1] - r[..., 1, 2], r[..., 0, 2] - r[..., 2, 0], r[..., 1, 0] - r[..., 0, 1])
-    xy, xz, yz = (r[..., 0, 1] + r[..., 1, 0], r[..., 0, 2] + r[..., 2, 0], r[..., 1, 2] + r[..., 2, 1])
-    rows = torch.stack(
-        [
-            torch.stack([1 + xx + yy + zz, wx, wy, wz], dim=-1),
-            torch.stack([wx, 1 + xx - yy - zz, xy, xz], dim=-1),
-            torch.stack([wy, xy, 1 - xx + yy - zz, yz], dim=-1),
-            torch.stack([wz, xz, yz, 1 - xx - yy + zz], dim=-1),
-        ],
-        dim=-2,
-    )
-    best = rows.diagonal(dim1=-2, dim2=-1).argmax(-1)
-    row = rows.gather(-2, best[..., None, None].expand(*best.shape, 1, 4)).squeeze(-2)
-    row = torch.where(row[..., :1] < 0, -row, row)  # w ≥ 0: the shorter way round
-    unit = row / row.norm(dim=-1, keepdim=True)
-    real, imaginary = unit[..., 0], unit[..., 1:]
-    squared = (imaginary * imaginary).sum(-1)
-    small = squared < 1e-8
-    sine = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    # θ / sin(θ/2), with its Taylor series in sin²(θ/2) near 0.
-    scale = torch.where(small, 2 + squared / 3, 2 * torch.atan2(sine, real) / sine)
-    vector: Tensor = scale[..., None] * imaginary
-    return vector
 
 
 def weighted_procrustes(

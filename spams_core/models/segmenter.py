@@ -30,7 +30,6 @@ __all__ = [
     "ball_neighbours",
     "farthest_points",
     "interpolate",
-    "label_cloud",
     "label_clouds",
     "mirrored_parts",
     "read_segmenter",
@@ -294,13 +293,6 @@ class CloudLabels:
     probabilities: Float[np.ndarray, "N Q"]
     canonical: Float[np.ndarray, "N 3"]
     canonical_sigma: Float[np.ndarray, "N"]
-
-
-def label_cloud(
-    segmenter: Segmenter, points_world: Float[np.ndarray, "N 3"], camera: Camera, generator: np.random.Generator
-) -> CloudLabels:
-    """Label one whole cloud; see `label_clouds`."""
-    return label_clouds(segmenter, [points_world], camera, generator)[0]
 
 
 def label_clouds(

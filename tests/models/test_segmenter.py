@@ -21,7 +21,6 @@ from spams_core.models.segmenter import (
     ball_neighbours,
     farthest_points,
     interpolate,
-    label_cloud,
     label_clouds,
     read_segmenter,
     write_segmenter,
@@ -154,7 +153,7 @@ def test_whole_clouds_are_labelled_in_their_own_order(trained: tuple[Segmenter, 
     np.testing.assert_array_equal(whole.labels, whole.probabilities.argmax(1))
     assert (whole.canonical_sigma > 0).all()
     assert len(few.labels) == 40
-    alone = label_cloud(segmenter, cloud, camera, np.random.default_rng(0))
+    (alone,) = label_clouds(segmenter, [cloud], camera, np.random.default_rng(0))
     np.testing.assert_array_equal(alone.labels, whole.labels)
 
 
