@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from spams_core.data.fit import Fit
 from spams_core.fitting.solve import CanonicalSurface, posed_vertices
 from spams_core.frames import world_from_posed
-from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.mesh import Mesh, vertex_normals
 from spams_core.geometry.nearest import closest_on_surface, nearest_points
 from spams_core.models.spam import Spam
 
@@ -53,7 +54,7 @@ def build_fit(
     matched, weights, residual = [], [], []
     for (points, normals, labels), vertices in zip(observed, world, strict=True):
         mesh = Mesh(vertices, faces, parts)
-        vertex_normals = mesh.trimesh().vertex_normals
+        normals_here = vertex_normals(torch.from_numpy(vertices), surface.faces.cpu()).numpy()
         target, weight = np.zeros_like(points), np.zeros(len(points), dtype=np.float32)
         for q in range(spam.part_count):
             rows, candidates = np.nonzero(labels == q)[0], surface.of_part[q].cpu().numpy()
@@ -61,7 +62,7 @@ def build_fit(
                 continue
             distance, nearest = nearest_points(points[rows], vertices[candidates])
             index = candidates[nearest]
-            agree = (normals[rows] * vertex_normals[index]).sum(-1) > gate
+            agree = (normals[rows] * normals_here[index]).sum(-1) > gate
             target[rows] = vertices[index]
             weight[rows] = (distance < distance_gate_m) & agree
         matched.append(target)

@@ -25,6 +25,7 @@ from spams_core.fitting.energy import (
 from spams_core.fitting.observation import Observation, Samples, draw_samples
 from spams_core.frames import CANONICAL_PER_METRE, world_from_posed
 from spams_core.geometry.isosurface import extract_isosurface
+from spams_core.geometry.mesh import vertex_normals
 from spams_core.geometry.rigid import rotation_from_vector, weighted_procrustes
 from spams_core.models.codes import CodeSpace
 from spams_core.models.spam import Spam
@@ -38,7 +39,6 @@ __all__ = [
     "canonical_surface",
     "initial_roots",
     "posed_vertices",
-    "vertex_normals",
 ]
 
 logger = logging.getLogger(__name__)
@@ -172,16 +172,6 @@ def canonical_surface(spam: Spam, shape_codes: Float[Tensor, "Q Ds"], resolution
     of_part = tuple(torch.nonzero(weights[:, q] > 1 / 3)[:, 0] for q in range(spam.part_count))
     faces = torch.from_numpy(np.asarray(mesh.faces, dtype=np.int64)).to(device)
     return CanonicalSurface(vertices, faces, vertex_normals(vertices, faces), weights, weights.argmax(-1), of_part)
-
-
-def vertex_normals(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch V 3"]:
-    """Area-weighted unit normals of one topology in many poses."""
-    a, b, c = (vertices[..., faces[:, k], :] for k in range(3))
-    normal = torch.linalg.cross(b - a, c - a)
-    total = torch.zeros_like(vertices)
-    for k in range(3):
-        total.index_add_(-2, faces[:, k], normal)
-    return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)
 
 
 @torch.no_grad()

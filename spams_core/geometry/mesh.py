@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 import trimesh
 from jaxtyping import Float, Int
+from torch import Tensor
 
-__all__ = ["Mesh", "sample_surface"]
+__all__ = ["Mesh", "sample_surface", "vertex_normals"]
 
 
 @dataclass(frozen=True)
@@ -44,3 +46,13 @@ def sample_surface(
     barycentric = np.concatenate([1 - root, root * (1 - r[:, 1:]), root * r[:, 1:]], axis=1)
     points = (mesh.vertices[mesh.faces[face]] * barycentric[..., None]).sum(1)
     return points, face, barycentric
+
+
+def vertex_normals(vertices: Float[Tensor, "*batch V 3"], faces: Int[Tensor, "F 3"]) -> Float[Tensor, "*batch V 3"]:
+    """Area-weighted unit normals of one topology in any number of poses; zero where no face touches a vertex."""
+    a, b, c = (vertices[..., faces[:, k], :] for k in range(3))
+    normal = torch.linalg.cross(b - a, c - a)
+    total = torch.zeros_like(vertices)
+    for k in range(3):
+        total.index_add_(-2, faces[:, k], normal)
+    return torch.nn.functional.normalize(total, dim=-1, eps=1e-12)

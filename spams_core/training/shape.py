@@ -13,9 +13,10 @@ from torch import Tensor, nn
 from spams_core.data.sampling import OffSurface, bind_surface, sample_off_surface
 from spams_core.data.subjects import Subjects
 from spams_core.errors import InputError
+from spams_core.geometry.mesh import vertex_normals
 from spams_core.models.spam import Spam
 
-__all__ = ["ShapeData", "ShapeProblem", "ShapeTraining", "eikonal_terms", "prepare_shape_data", "vertex_normals"]
+__all__ = ["ShapeData", "ShapeProblem", "ShapeTraining", "eikonal_terms", "prepare_shape_data"]
 
 
 @dataclass(frozen=True)
@@ -54,17 +55,6 @@ class ShapeTraining:
 
 CODE_SIGMA = 0.01
 """Standard deviation of the codes at the start and of their prior (the paper's choice)."""
-
-
-def vertex_normals(vertices: Float[np.ndarray, "V 3"], faces: Any) -> Float[np.ndarray, "V 3"]:
-    """Area-weighted unit normals."""
-    corner = vertices[faces]
-    face_normal = np.cross(corner[:, 1] - corner[:, 0], corner[:, 2] - corner[:, 0])
-    normals = np.zeros_like(vertices)
-    for k in range(3):
-        np.add.at(normals, faces[:, k], face_normal)
-    result: np.ndarray = normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
-    return result
 
 
 @dataclass(frozen=True)
@@ -123,9 +113,10 @@ def prepare_shape_data(subjects: Subjects, identities: Any, pool: int, seed: int
     generator = np.random.default_rng(seed)
     binding = bind_surface(subjects, pool, generator)
     surface, normals, off = [], [], []
+    faces = torch.from_numpy(subjects.faces.astype(np.int64))
     for identity in identities:
         vertices = subjects.canonical(int(identity))
-        normal = vertex_normals(vertices, subjects.faces)
+        normal = vertex_normals(torch.from_numpy(vertices), faces).numpy()
         weight = binding.barycentric[..., None]
         surface.append((vertices[binding.vertices] * weight).sum(1))
         blended = (normal[binding.vertices] * weight).sum(1)
