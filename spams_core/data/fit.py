@@ -132,9 +132,9 @@ def read_fit(path: Path) -> Fit:
         and int(fit.observed_offsets[-1]) == len(fit.observed_points) == len(fit.observed_labels)
         and len(fit.matched_points) == len(fit.match_weights) == len(fit.observed_points)
         and fit.residual_m.shape == (frames,)
-        and "part_names" in fit.manifest
-        and 0 <= int(fit.vertex_parts.min()) <= int(fit.vertex_parts.max()) < len(fit.part_names)
-        and "loss_names" in fit.manifest
+        and 0 <= int(fit.vertex_parts.min()) <= int(fit.vertex_parts.max()) < len(archive.words("part_names"))
+        and fit.loss_history.ndim == 2
+        and fit.loss_history.shape[1] == len(archive.words("loss_names"))
     )
     if not whole:
         raise InputError(f"{path}: the arrays of this fit do not belong together; it is corrupted. Fit again.")

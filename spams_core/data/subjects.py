@@ -10,7 +10,6 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
-from spams_core.errors import InputError
 from spams_core.io.archive import Archive, read_archive
 
 __all__ = ["SPLITS", "Split", "Subjects", "read_subjects"]
@@ -70,11 +69,9 @@ def read_subjects(path: Path) -> Subjects:
         InputError: It is missing, corrupted or of another kind.
     """
     archive = read_archive(path, "subjects")
-    if "part_names" not in archive.manifest:
-        raise InputError(f"{path} names no parts; it is corrupted. Generate it again.")
     return Subjects(
         archive,
-        tuple(archive.manifest["part_names"]),
+        archive.words("part_names"),
         archive.array("faces"),
         archive.array("part_weights"),
         archive.array("identity_split"),

@@ -65,6 +65,17 @@ class Archive:
             value: np.ndarray[Any, Any] = arrays.get_tensor(name)
             return value
 
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list of names in the manifest.
+
+        Raises:
+            InputError: The manifest has no such list.
+        """
+        value = self.manifest.get(key)
+        if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+            raise InputError(f"{self.path / _MANIFEST} holds no list {key!r}; it is corrupted. Make the archive again.")
+        return tuple(value)
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of one array, without reading it.
 
@@ -108,11 +119,12 @@ def require_new(path: Path) -> None:
         InputError: `path` exists, or its folder cannot be written.
     """
     path = Path(path)
-    if path.exists():
-        raise InputError(f"{path} exists already. Choose another name, or remove it first.")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.parent):
+        if path.exists():
+            raise InputError(f"{path} exists already. Choose another name, or remove it first.")
+        # Folders that are not there yet are made with the result, so that a task that fails leaves none.
+        nearest = next(folder for folder in path.absolute().parents if folder.exists())
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=nearest):
             pass
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}). Choose a folder that you may write.") from error

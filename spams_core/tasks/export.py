@@ -96,7 +96,7 @@ class _FittedMeshes:
     def read(path: Path) -> _FittedMeshes:
         archive = read_archive(path, "fit")
         faces, vertex_parts, frame_indices = (archive.array(n) for n in ("faces", "vertex_parts", "frame_indices"))
-        part_names = tuple(archive.manifest.get("part_names", ()))
+        part_names = archive.words("part_names")
         source = _FittedMeshes(archive, faces, vertex_parts, frame_indices, part_names)
         whole = (
             len(frame_indices) > 0

@@ -99,6 +99,11 @@ def test_what_succeeds_is_readable_for_others(tmp_path, create):
     assert [entry.name for entry in (tmp_path / "deep").iterdir()] == ["out"]
 
 
+def test_asking_whether_a_place_is_free_leaves_nothing(tmp_path):
+    require_new(tmp_path / "not" / "there" / "yet")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("create", [new_folder, new_file, require_new])
 def test_a_place_that_cannot_be_written_or_is_taken(tmp_path, create):
     (tmp_path / "file").write_text("mine")

@@ -30,9 +30,12 @@ def test_another_model_than_the_fitted_one_is_refused(network: str, tmp_path: Pa
     assert not (tmp_path / "out").exists()
 
 
-def test_labels_of_unknown_parts_are_corruption(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("names", "complaint"), [(["head"], "do not belong together"), (7, "no list 'part_names'"), ([1, 2], "no list")]
+)
+def test_wrong_part_names_are_corruption(names: object, complaint: str, tmp_path: Path):
     fit = write_ball_fit(tmp_path / "fit")
     manifest = json.loads((fit / "manifest.json").read_text())
-    (fit / "manifest.json").write_text(json.dumps({**manifest, "part_names": ["head"]}))
-    with pytest.raises(InputError, match="do not belong together"):
+    (fit / "manifest.json").write_text(json.dumps({**manifest, "part_names": names}))
+    with pytest.raises(InputError, match=complaint):
         run_to_end(edit(EditSettings(fit, tmp_path / "out", shape_from=fit)))
