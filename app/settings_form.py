@@ -30,6 +30,8 @@ from spams_core.settings import field_help, settings_from_dict
 __all__ = ["PathEdit", "SettingsForm"]
 
 _TITLES = {"out": "Save to", "fps": "Frames per second"}
+_ALL_FRAMES = ":"
+_ALL_FRAMES_HINT = "all, or start:stop:step"
 
 
 class PathEdit(QWidget):
@@ -153,7 +155,8 @@ class SettingsForm(QWidget):
         elif isinstance(editor, PathEdit):
             editor.edit.setText("" if value is None else str(value))
         elif isinstance(editor, QLineEdit):
-            editor.setText("" if value is None else f"{value:g}" if isinstance(value, float) else str(value))
+            empty = value is None or (name == "frames" and value == _ALL_FRAMES)
+            editor.setText("" if empty else f"{value:g}" if isinstance(value, float) else str(value))
 
     def _editor(self, name: str, hint: Any) -> QWidget:
         kind, optional = _without_none(hint)
@@ -175,7 +178,7 @@ class SettingsForm(QWidget):
             return path
         # Numbers of any magnitude are typed: a spin box would round 1e-4 to 0.00.
         line = QLineEdit()
-        line.setPlaceholderText("default" if optional else "")
+        line.setPlaceholderText(_ALL_FRAMES_HINT if name == "frames" else "default" if optional else "")
         line.setProperty("number", kind.__name__ if kind in (int, float) else "")
         line.textChanged.connect(self._check)
         return line
@@ -191,6 +194,8 @@ class SettingsForm(QWidget):
         text = line.text().strip()
         if not text and name in self._optional:
             return None
+        if not text and name == "frames":
+            return _ALL_FRAMES
         if isinstance(editor, PathEdit):
             if not text:
                 raise InputError(f"{_title(name)} is empty. Choose a folder.")

@@ -169,7 +169,7 @@ class FitPanel(QWidget):
             self._facts.setText("Open one to fit a body to it.")
             return
         camera = sequence.camera
-        truth = ", with ground truth" if sequence.read_ground_truth else ""
+        truth = " · ground truth" if sequence.read_ground_truth else ""
         self._title.setText(sequence.name)
         self._facts.setText(
             f"{sequence.frame_count} frames · {camera.width} × {camera.height} · {sequence.fps:g} fps{truth}"
@@ -181,10 +181,10 @@ class FitPanel(QWidget):
         if fit is None:
             return
         seconds = fit.manifest.get("seconds_per_frame")
-        spent = f" · {seconds:.1f} s per frame" if isinstance(seconds, (int, float)) else ""
+        spent = f" · {seconds:.1f}&nbsp;s/frame" if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
-            f"<b>{residual:.1f} mm</b> median residual · {fit.frame_count} frames{spent}"
+            f"<b>{residual:.1f} mm</b> median residual · {fit.frame_count}&nbsp;frames{spent}"
             f"<br><span style='color:{self._theme.muted}'>{place}</span>"
         )
         if fit.loss_history.size:

@@ -118,3 +118,21 @@ def test_forms_of_the_real_settings(qtbot: Any, tmp_path: Path) -> None:
     qtbot.addWidget(export)
     export.set_value("format", "glb")
     assert "meshes.glb" in export.problem
+
+
+def test_all_frames_is_an_empty_line_that_says_so(qtbot: Any) -> None:
+    @dataclass(frozen=True)
+    class Frames:
+        frames: str = ":"
+
+    form = SettingsForm(Frames)
+    qtbot.addWidget(form)
+    editor = form.editor("frames")
+    assert isinstance(editor, QLineEdit)
+    assert editor.text() == ""
+    assert "start:stop:step" in editor.placeholderText()
+    assert form.value().frames == ":"
+    form.set_value("frames", "0:3")
+    assert form.value().frames == "0:3"
+    form.set_value("frames", ":")
+    assert form.value().frames == ":"
