@@ -97,6 +97,7 @@ class Fitting(QObject):
     def _on_finished(self, fit: Fit, path: Path) -> None:
         self._window.session.live = None
         self.show(fit, path)
+        self._suggest_output()
         self._window.preferences.add_recent(path)
         self._window.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
         self.finished.emit(fit)
@@ -108,7 +109,6 @@ class Fitting(QObject):
             self._panel.set_running(False)
             if session.fit is not None:
                 self._panel.show_fit(session.fit, str(session.fit_path or ""))
-        self._suggest_output()
 
     @Slot()
     def _on_sequence(self, *_: object) -> None:

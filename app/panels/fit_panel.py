@@ -181,7 +181,7 @@ class FitPanel(QWidget):
         if fit is None:
             return
         seconds = fit.manifest.get("seconds_per_frame")
-        spent = f" · {seconds:.1f}&nbsp;s/frame" if isinstance(seconds, (int, float)) else ""
+        spent = f" · {seconds:.1f}&nbsp;s&nbsp;each" if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
             f"<b>{residual:.1f} mm</b> median residual · {fit.frame_count}&nbsp;frames{spent}"

@@ -317,13 +317,16 @@ def test_loss_curve_holds_every_step(opened: Opened, recording: Path, fitter: An
 def test_cancel_ends_within_half_a_second(opened: Opened, recording: Path, fitter: Any, qtbot: Any) -> None:
     fitter.steps = 10_000
     window = opened(recording)
+    chosen = recording.with_name("chosen")
+    window.fit_panel.form.set_value("out", chosen)
     window.start_fit()
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
     begin = time.perf_counter()
     window.fit_panel.cancel_button.click()
     qtbot.waitUntil(lambda: window.jobs.fitting is None, timeout=5_000)
     assert fitter.closed_at - begin < 0.5
-    assert not recording.with_name("ball_fit").exists()
+    assert window.fit_panel.form.value().out == chosen
+    assert not chosen.exists()
     assert window.fitting.possible()
     assert window.session.live is None
 
