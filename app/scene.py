@@ -237,7 +237,7 @@ class Scene(QObject):
             self._draw_floors()
 
     def _draw_matches(self, row: int | None) -> None:
-        """Lines from observed points to the model points that the last iteration paired with them."""
+        """Lines from observed points to the vertices that they were paired with."""
         session, fit = self._session, self._session.fit
         wanted = session.show_matches and session.live is None and session.edited is None
         if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:

@@ -19,13 +19,13 @@ __all__ = ["Fit", "FrameObservation", "read_fit", "write_fit"]
 
 @dataclass(frozen=True)
 class FrameObservation:
-    """What one frame showed and how the last iteration matched it.
+    """What one frame showed and how it was paired with the fitted surface at the end.
 
     Attributes:
         points_world: [N, 3] subject points in metres.
         labels: [N] part of each point, from the segmenter.
-        matched_world: [N, 3] the model point that the last iteration paired with each observed point.
-        match_weights: [N] weight of the pair in the energy; 0 = rejected.
+        matched_world: [N, 3] the nearest vertex of the same part for each observed point.
+        match_weights: [N] 1, or 0 where the pair was rejected for its distance or its normals.
     """
 
     points_world: Float[np.ndarray, "N 3"]

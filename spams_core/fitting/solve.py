@@ -267,6 +267,9 @@ class Solver:
             if turn == settings.rigid_rounds:
                 optimizer.add_param_group(self._shape_group())
             self.surface = canonical_surface(self.spam, self.shape_codes.detach(), settings.match_resolution)
+            for name, rows in zip(self.spam.settings.part_names, self.surface.of_part, strict=True):
+                if len(rows) == 0:
+                    raise InputError(f"The model's surface shows no {name}. Train its part and shape decoders longer.")
             preview = self._preview()
             matcher = _Matcher(self)
             for iteration in range(settings.iterations):

@@ -207,6 +207,8 @@ def _model_of(settings: EditSettings, start: Fit) -> Path:
     model = settings.model or (Path(start.manifest["model"]) if "model" in start.manifest else None)
     if model is None:
         raise InputError(f"{settings.fit} does not say which model it was made with. Give the model with --model.")
+    if settings.model is None and not model.is_dir():
+        model = default_model(start.manifest.get("method", "spam"))  # fitted on another machine, perhaps with this one
     for network, fitted in zip(_CODE_NETWORKS, _code_hashes(start), strict=True):
         arrays = model / network / "arrays.safetensors"
         if fitted is not None and arrays.is_file() and hash_file(arrays) != fitted:

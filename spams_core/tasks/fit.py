@@ -77,10 +77,22 @@ class FitSettings:
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""
 
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise InputError(f"seed {self.seed}: a seed is 0 or more.")
+
 
 def default_model(method: Method) -> Path:
-    """Folder of the bundled model of a method."""
-    return resource_path("models/human" if method == "spam" else "models/human_one_part")
+    """Folder of the bundled model of a method.
+
+    Raises:
+        InputError: No model of this method is bundled.
+    """
+    if method == "npm":
+        raise InputError(
+            "--method npm needs --model: no one-part model comes with spams. Train one: spams train … --one-part."
+        )
+    return resource_path("models/human")
 
 
 def fit(settings: FitSettings) -> Task[Fit]:

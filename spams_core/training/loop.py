@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
-from spams_core.io.archive import read_archive, write_archive
+from spams_core.io.archive import Archive, read_archive, write_archive
 from spams_core.progress import Progress, Task
 
 __all__ = ["History", "LoopSettings", "Problem", "run_training"]
@@ -185,6 +185,20 @@ def _load(
     fingerprint: dict[str, Any],
 ) -> tuple[int, float, list[Any], list[Any]]:
     archive = read_archive(path, "checkpoint")
+    try:
+        return _restore(archive, module, optimizer, generator, fingerprint)
+    except (KeyError, ValueError, TypeError, RuntimeError) as error:
+        raise InputError(f"{path} is corrupted. Remove it to start the training anew.") from error
+
+
+def _restore(
+    archive: Archive,
+    module: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    generator: torch.Generator,
+    fingerprint: dict[str, Any],
+) -> tuple[int, float, list[Any], list[Any]]:
+    path = archive.path
     if archive.manifest["fingerprint"] != json.loads(json.dumps(fingerprint)):
         raise InputError(f"{path} was made with other settings or data. Remove it to start anew, or give another name.")
     module.load_state_dict({name: torch.from_numpy(value) for name, value in archive.arrays("module/").items()})

@@ -97,6 +97,13 @@ def test_a_method_and_a_model_that_do_not_match(tmp_path: Path):
         run_to_end(fit(FitSettings(DEMO, tmp_path / "x", model=resource_path("models/human"), method="npm")))
 
 
+def test_the_baseline_asks_for_its_model(tmp_path: Path):
+    with pytest.raises(InputError, match="no one-part model comes with spams"):
+        run_to_end(fit(FitSettings(DEMO, tmp_path / "x", method="npm")))
+    with pytest.raises(InputError, match="seed -1"):
+        FitSettings(DEMO, tmp_path / "x", seed=-1)
+
+
 def test_a_corrupted_model_is_named(tmp_path: Path):
     model = tmp_path / "model"
     (model / "shape").mkdir(parents=True)

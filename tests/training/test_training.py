@@ -88,6 +88,20 @@ def test_a_checkpoint_of_other_settings_is_refused(subjects: Subjects, tmp_path:
         run_to_end(run_training(problem, LoopSettings(1), tmp_path / "c", seed=0, fingerprint={"a": 2}))
 
 
+def test_a_damaged_checkpoint_is_one_clear_line(subjects: Subjects, tmp_path: Path):
+    spam = Spam(TINY)
+    spam.shape_codes = torch.ones(2, 2, 4)
+    run_to_end(
+        run_training(PoseProblem(spam, subjects, POSE, 0), LoopSettings(1), tmp_path / "c", seed=0, fingerprint={})
+    )
+    manifest = tmp_path / "c" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"step"', '"stop"'))
+    with pytest.raises(InputError, match="is corrupted"):
+        run_to_end(
+            run_training(PoseProblem(spam, subjects, POSE, 0), LoopSettings(1), tmp_path / "c", seed=0, fingerprint={})
+        )
+
+
 def test_eikonal_terms_of_an_exact_distance_vanish():
     x = torch.tensor([[0.6, 0.0, 0.0], [0.0, 1.2, 0.0]], dtype=torch.float64)
     surface = torch.nn.functional.normalize(x, dim=-1)
