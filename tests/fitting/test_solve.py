@@ -10,11 +10,10 @@ from spams_core.fitting.solve import (
     canonical_surface,
     initial_roots,
     posed_vertices,
-    vertex_normals,
 )
 from spams_core.frames import world_from_posed
 from spams_core.geometry.camera import Camera
-from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.mesh import Mesh, vertex_normals
 from spams_core.geometry.nearest import closest_on_surface
 from spams_core.geometry.rigid import rotation_from_vector
 from spams_core.geometry.tsdf import observe_distance
