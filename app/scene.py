@@ -44,7 +44,7 @@ class Scene(QObject):
         self.input_cloud = CloudActor()
         self.fit_cloud = CloudActor()
         self.body = MeshActor()
-        self.matches = LinesActor(width=2.5)
+        self.matches = LinesActor(width=3.5)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
@@ -258,8 +258,16 @@ class Scene(QObject):
         self.body.visible = session.show_mesh
         self.fit_cloud.visible = session.show_cloud and session.cloud is not None
         # Lines inside the surface are seen only through it, and between smaller points.
-        self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible else 1.0)
-        size = 1.0 if self.matches.visible else 0.6 * self._point_size if self.body.visible else self._point_size
+        track, row = session.track, session.track_row(session.frame)
+        # A frame that was not fitted shows its nearest neighbour's body, as a ghost: it does not belong here.
+        borrowed = (
+            session.edited is None
+            and track is not None
+            and row is not None
+            and int(track.frame_indices[row]) != session.frame
+        )
+        self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible or borrowed else 1.0)
+        size = 1.0 if self.matches.visible else 0.45 * self._point_size if self.body.visible else self._point_size
         self.fit_cloud.actor.GetProperty().SetPointSize(size)
         self.input_cloud.actor.GetProperty().SetPointSize(self._point_size)
         self._viewport.render()

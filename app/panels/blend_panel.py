@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from app.editor import Blend, Codes, Editor
@@ -30,6 +31,7 @@ class BlendPanel(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._editor = editor
         self._codes: dict[str, Codes] = {}
+        self._suggested: set[str] = set()
         self._names: dict[str, QLabel] = {}
         self.shape_slider, self.pose_slider = SigmaSlider(), SigmaSlider()
         self._percent: dict[SigmaSlider, QLabel] = {}
@@ -112,6 +114,7 @@ class BlendPanel(QWidget):
 
     def set_codes(self, slot: str, codes: Codes) -> None:
         """Put a body into slot A or B."""
+        self._suggested.discard(slot)
         self._codes[slot] = codes
         self._names[slot].setText(codes.title)
         self.refresh()
@@ -126,14 +129,24 @@ class BlendPanel(QWidget):
         self.clear()
 
     def suggest(self) -> None:
-        """Fill empty slots: the fitted body, or the mean one, against the mean or a random one."""
-        if self._editor.workbench is None:
+        """Fill the slots that nobody chose: the fitted body at the playhead, or the mean one, against the mean or a random.
+
+        Once a slider has moved, what it moves between stays.
+        """
+        if self._editor.workbench is None or self._editor.blend is not None:
             return
-        fitted = self._editor.fitted_codes(0)
-        if "A" not in self._codes:
+        fitted = self._editor.fitted_codes(self._editor.frame)
+        if "A" not in self._codes or (fitted is not None and "A" in self._suggested):
             self.set_codes("A", fitted or self._editor.mean_codes())
+            self._suggested.add("A")
         if "B" not in self._codes:
             self.set_codes("B", self._editor.mean_codes() if fitted else self._editor.random_codes())
+            self._suggested.add("B")
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """The playhead may have moved since the last suggestion."""
+        self.suggest()
+        super().showEvent(event)
 
     def clear(self) -> None:
         """Sliders back to A, telling no one."""
