@@ -129,7 +129,7 @@ class BlendPanel(QWidget):
         self.clear()
 
     def suggest(self) -> None:
-        """Fill the slots that nobody chose: the fitted body at the playhead, or the mean one, against the mean or a random.
+        """Fill the slots that nobody chose: the fitted body at the playhead, or the mean one, against another.
 
         Once a slider has moved, what it moves between stays.
         """
