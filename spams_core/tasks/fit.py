@@ -79,7 +79,7 @@ class FitSettings:
 
     def __post_init__(self) -> None:
         if self.seed < 0:
-            raise InputError(f"seed {self.seed}: a seed is 0 or more.")
+            raise InputError(f"--seed {self.seed}: it must be 0 or more.")
 
 
 def default_model(method: Method) -> Path:

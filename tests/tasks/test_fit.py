@@ -100,7 +100,7 @@ def test_a_method_and_a_model_that_do_not_match(tmp_path: Path):
 def test_the_baseline_asks_for_its_model(tmp_path: Path):
     with pytest.raises(InputError, match="no one-part model comes with spams"):
         run_to_end(fit(FitSettings(DEMO, tmp_path / "x", method="npm")))
-    with pytest.raises(InputError, match="seed -1"):
+    with pytest.raises(InputError, match="--seed -1"):
         FitSettings(DEMO, tmp_path / "x", seed=-1)
 
 
