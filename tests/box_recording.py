@@ -17,6 +17,11 @@ from spams_core.io.native_sequence import sequence_writer
 EDGE_M = 0.8
 CENTERS_M = np.array([[0.0, 0.9, -2.0], [0.1, 0.9, -2.0], [0.1, 1.0, -1.6]])
 
+# As high as the box where it starts, looking at its front.
+CAMERA = Camera(
+    64, 48, 80.0, 80.0, 31.5, 23.5, np.array([[1.0, 0, 0, 0], [0, -1, 0, CENTERS_M[0, 1]], [0, 0, -1, 0], [0, 0, 0, 1]])
+)
+
 
 def box(center: np.ndarray) -> Mesh:
     made = trimesh.creation.box((EDGE_M,) * 3)
@@ -24,10 +29,11 @@ def box(center: np.ndarray) -> Mesh:
 
 
 def write_recording(path: Path, *, ground_truth: bool = True) -> Path:
-    """A box of 0.8 m that goes through `CENTERS_M`; the depth images show a plane."""
-    with sequence_writer(path, Camera(8, 6, 10.0, 10.0, 3.5, 2.5), fps=10.0) as append:
+    """A box of 0.8 m that goes through `CENTERS_M`; the depth images show the plane of its front."""
+    with sequence_writer(path, CAMERA, fps=10.0) as append:
         for center in CENTERS_M:
-            append(np.full((6, 8), 2.0, dtype=np.float32), None, box(center) if ground_truth else None)
+            depth_m = np.full((CAMERA.height, CAMERA.width), -center[2] - EDGE_M / 2, dtype=np.float32)
+            append(depth_m, None, box(center) if ground_truth else None)
     return path
 
 

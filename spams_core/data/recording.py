@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
 
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
 from spams_core.errors import InputError
 from spams_core.io.native_sequence import open_sequence
 
-__all__ = ["read_sequence", "read_subject"]
+__all__ = ["read_sequence", "read_subject", "read_true_parts"]
 
 
 def read_sequence(path: Path) -> DepthSequence:
@@ -51,3 +56,32 @@ def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
             f"{frame}: no subject in view, {reason}. Correct the mask, or leave this frame out (--frames)."
         )
     return subject
+
+
+def read_true_parts(
+    sequence: DepthSequence, t: int, subject: SubjectPoints, part_count: int
+) -> Int[np.ndarray, "N"] | None:
+    """The true part of each subject point in frame t, or -1; None where the recording has no label images.
+
+    A label image is 8-bit grey and holds the part plus one, 0 = none, as `spams render` writes it.
+
+    Raises:
+        InputError: The image is missing, broken, of another size, or names a part that the model does not have.
+    """
+    if sequence.path is None or not (sequence.path / "labels").is_dir():
+        return None
+    path = sequence.path / "labels" / f"{sequence.frame_names[t]}.png"
+    try:
+        with Image.open(path, formats=["PNG"]) as image:
+            values = np.asarray(image)
+    except (OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"{path} is missing or corrupted. Re-export it, or remove the folder labels.") from error
+    if values.shape != (sequence.camera.height, sequence.camera.width):
+        raise InputError(f"{path} is no grey image of the depth's size. Re-export it, or remove the folder labels.")
+    truth: np.ndarray[Any, Any] = values[subject.pixels[:, 1], subject.pixels[:, 0]].astype(np.int32) - 1
+    if truth.max() >= part_count:
+        raise InputError(
+            f"{path} holds part {truth.max() + 1}, but the model has {part_count} (1 to {part_count}; 0 is none). "
+            "Re-export it, or choose the model of these parts."
+        )
+    return truth

@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -275,7 +276,7 @@ class Solver:
             for iteration in range(settings.iterations):
                 done = (turn * settings.iterations + iteration) / (settings.rounds * settings.iterations)
                 self._scale_rates(optimizer, done, lowest=0.05)
-                terms = self._descend(optimizer, lambda window: self._surface_terms(window, matcher, done))  # noqa: B023
+                terms = self._descend(optimizer, partial(self._surface_terms, matcher=matcher, done=done))
                 step += 1
                 message = f"Fitting surfaces, round {turn + 1} of {settings.rounds}"
                 yield Progress(step, total, message, terms, preview if iteration == 0 else {})

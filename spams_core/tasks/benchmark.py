@@ -17,11 +17,9 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
-from jaxtyping import Int
-from PIL import Image, UnidentifiedImageError
 
 from spams_core.data.fit import Fit
-from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.device import DeviceName
 from spams_core.errors import InputError
 from spams_core.geometry.nearest import nearest_points
@@ -222,28 +220,20 @@ def _segmentation_accuracy(fit: Fit, recording: Path) -> float | None:
 
     Pixels without a true label (0) don't count. None without labels, or where the fit knows a single part.
     """
-    if len(fit.part_names) == 1 or not (recording / "labels").is_dir():
+    if len(fit.part_names) == 1:
         return None
     sequence = read_sequence(recording)
     predicted, truth = [], []
     for t, index in enumerate(fit.frame_indices.tolist()):
         subject, observation = read_subject(sequence, index), fit.observation(t)
-        part_image = _read_part_image(recording / "labels" / f"{sequence.frame_names[index]}.png")
+        true_parts = read_true_parts(sequence, index, subject, len(fit.part_names))
+        if true_parts is None:
+            return None
         _, nearest = nearest_points(observation.points_world, subject.points_world)
-        columns, rows = subject.pixels[nearest].T
-        part = part_image[rows, columns]
+        part = true_parts[nearest]
         predicted.append(observation.labels[part >= 0])
         truth.append(part[part >= 0])
     return label_accuracy(np.concatenate(predicted), np.concatenate(truth))
-
-
-def _read_part_image(path: Path) -> Int[np.ndarray, "H W"]:
-    """Part of each pixel, -1 for none; the file holds part + 1."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("L"), dtype=np.int64) - 1
-    except (OSError, UnidentifiedImageError) as error:
-        raise InputError(f"{path} is missing or corrupted. Install spams again.") from error
 
 
 def _peak_memory_mb() -> float:

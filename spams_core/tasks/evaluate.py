@@ -13,13 +13,13 @@ from jaxtyping import Float
 from tyro.conf import Positional
 
 from spams_core.data.fit import Fit, read_fit
-from spams_core.data.recording import read_sequence
+from spams_core.data.recording import read_sequence, read_subject
 from spams_core.data.sequence import DepthSequence
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.mesh import Mesh
-from spams_core.geometry.nearest import closest_on_surface
+from spams_core.geometry.nearest import closest_on_surface, nearest_points
 from spams_core.metrics.surface import compare_surfaces, intersection_over_union
 from spams_core.metrics.tracking import Binding, bind_samples, end_point_errors
 from spams_core.progress import Progress, Task
@@ -32,6 +32,9 @@ FIGURES = ("iou", "chamfer_l2", "normal_consistency", "epe", "epe_mm", "depth_re
 """What is measured. `iou`, `chamfer_l2` and `epe` are in normalised units; the others are named after theirs."""
 
 _MILLIMETRES_PER_UNIT = 1000 / CANONICAL_PER_METRE
+
+_SAME_PLACE_M = 0.05
+"""Another recording of the same motion, with other noise, lies within this of the observed points; no foreign one."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +139,13 @@ def _read_truth(settings: EvaluateSettings, fit: Fit) -> DepthSequence | None:
     if last >= sequence.frame_count:
         raise InputError(
             f"{path} has {sequence.frame_count} frames, but frame {last} was fitted in {settings.fit}. "
+            "Give the recording that was fitted with --against."
+        )
+    first = int(fit.frame_indices[0])
+    observed, shown = fit.observation(0).points_world, read_subject(sequence, first).points_world
+    if len(observed) and np.median(nearest_points(observed, shown)[0]) > _SAME_PLACE_M:
+        raise InputError(
+            f"{path} shows something else in frame {first} than {settings.fit} was fitted to. "
             "Give the recording that was fitted with --against."
         )
     return sequence

@@ -9,13 +9,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
-from PIL import Image
 from tyro.conf import Positional
 
-from spams_core.data.recording import read_sequence, read_subject
-from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.data.recording import read_sequence, read_subject, read_true_parts
+from spams_core.data.sequence import SubjectPoints
 from spams_core.device import DeviceName, choose_device
-from spams_core.errors import InputError
 from spams_core.io.archive import hash_file, require_new, write_archive
 from spams_core.metrics.labels import label_accuracy
 from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
@@ -120,7 +118,7 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
 
     truths, predictions = [], []
     for t, subject, result in zip(frames, subjects, results, strict=True):
-        truth = _true_labels(sequence, t, subject, len(part_names))
+        truth = read_true_parts(sequence, t, subject, len(part_names))
         if truth is not None:
             truths.append(truth[truth != _UNKNOWN])
             predictions.append(result.labels[truth != _UNKNOWN])
@@ -136,35 +134,6 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
     if settings.out is not None:
         _write(settings.out, segmentation, settings, model)
     return segmentation
-
-
-def _true_labels(
-    sequence: DepthSequence, t: int, subject: SubjectPoints, part_count: int
-) -> Int[np.ndarray, "N"] | None:
-    """The true part of each point, or -1; None where the recording has no label images.
-
-    A label image is 8-bit grey and holds the part plus one, 0 = none, as `spams render` writes it.
-
-    Raises:
-        InputError: The image is missing, broken, of another size, or names a part that the model does not have.
-    """
-    if sequence.path is None or not (sequence.path / "labels").is_dir():
-        return None
-    path = sequence.path / "labels" / f"{sequence.frame_names[t]}.png"
-    try:
-        with Image.open(path, formats=["PNG"]) as image:
-            values = np.asarray(image)
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path} is missing or corrupted. Re-export it, or remove the folder labels.") from error
-    if values.shape != (sequence.camera.height, sequence.camera.width):
-        raise InputError(f"{path} is no grey image of the depth's size. Re-export it, or remove the folder labels.")
-    truth: np.ndarray[Any, Any] = values[subject.pixels[:, 1], subject.pixels[:, 0]].astype(np.int32) - 1
-    if truth.max() >= part_count:
-        raise InputError(
-            f"{path} holds part {truth.max() + 1}, but the model has {part_count} (1 to {part_count}; 0 is none). "
-            "Re-export it, or choose the model of these parts."
-        )
-    return truth
 
 
 def _write(out: Path, segmentation: Segmentation, settings: SegmentSettings, model: Path) -> None:

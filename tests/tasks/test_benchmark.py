@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from box_recording import write_box_fit, write_recording
+from box_recording import CAMERA, write_box_fit, write_recording
 from PIL import Image
 
 import spams_core.tasks.benchmark as module
@@ -28,8 +28,8 @@ PARTS = ["left", "right"]
 def write_labelled(path: Path) -> Path:
     """The recording of a box; the left half of every image shows part 0, the rest part 1, the top row none."""
     write_recording(path)
-    image = np.full((6, 8), 2, dtype=np.uint8)
-    image[:, :4] = 1
+    image = np.full((CAMERA.height, CAMERA.width), 2, dtype=np.uint8)
+    image[:, : CAMERA.width // 2] = 1
     image[0] = 0
     (path / "labels").mkdir()
     for t in range(3):
@@ -55,7 +55,7 @@ def labelled_points(recording: Path, wrong: int) -> Callable[[Fit], Fit]:
         subject = read_subject(sequence, index)
         rows = np.arange(len(subject.points_world))[::-3]
         points.append(subject.points_world[rows])
-        labels.append((subject.pixels[rows, 0] >= 4).astype(np.int32))
+        labels.append((subject.pixels[rows, 0] >= CAMERA.width // 2).astype(np.int32))
         offsets.append(offsets[-1] + len(rows))
     together = np.concatenate(labels)
     together[:wrong] = 1 - together[:wrong]

@@ -168,3 +168,8 @@ def test_cuda_agrees_with_the_cpu(demo_fit: Path, tmp_path: Path):
     found = run_to_end(fit(FitSettings(DEMO, tmp_path / "cuda", frames="0:9:4", solve=SHORT, device="cuda")))
     gap = np.abs(found.vertices_world.mean(1) - read_fit(demo_fit).vertices_world.mean(1))
     assert gap.max() < 0.01
+
+
+def test_a_foreign_recording_is_no_ground_truth(demo_fit: Path):
+    with pytest.raises(InputError, match="shows something else in frame 0"):
+        run_to_end(evaluate(EvaluateSettings(demo_fit, against=resource_path("benchmarks/quick/00"))))
