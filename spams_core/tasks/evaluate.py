@@ -141,6 +141,8 @@ def _read_truth(settings: EvaluateSettings, fit: Fit) -> DepthSequence | None:
             f"{path} has {sequence.frame_count} frames, but frame {last} was fitted in {settings.fit}. "
             "Give the recording that was fitted with --against."
         )
+    if settings.against is None:
+        return sequence
     first = int(fit.frame_indices[0])
     observed, shown = fit.observation(0).points_world, read_subject(sequence, first).points_world
     if len(observed) and np.median(nearest_points(observed, shown)[0]) > _SAME_PLACE_M:
