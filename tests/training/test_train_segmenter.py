@@ -14,9 +14,9 @@ from spams_core.errors import InputError
 from spams_core.io.archive import read_archive, write_archive
 from spams_core.models.segmenter import COMPACT, Segmenter, mirrored_parts, read_segmenter
 from spams_core.progress import Task, run_to_end
+from spams_core.training.augment import AugmentSettings
 from spams_core.training.loop import History
 from spams_core.training.segmenter import (
-    AugmentSettings,
     Clouds,
     SegmenterProblem,
     SegmenterTraining,
