@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import trimesh
 
-from spams_core.data.subjects import Subjects, read_subjects
-from spams_core.io.archive import write_archive
+from spams_core.data.subjects import Subjects, read_subjects, subjects_writer
 from spams_core.models.siren import SirenSettings
 from spams_core.models.spam import SpamSettings
 
@@ -71,8 +70,9 @@ def write_bars(path: Path, identities: int = 4, poses: int = 6, seed: int = 0) -
         "part_weights": np.stack([1 - upper, upper], 1).astype(np.float32),
         "canonical": np.stack(canonical).astype(np.float32),
         "identity_split": np.array([0] * (identities - 1) + [1], dtype=np.uint8),
-        "posed": np.stack(posed).astype(np.float32),
         "posed_identity": np.array(owner, dtype=np.int32),
     }
-    write_archive(path, "subjects", {"part_names": list(PARTS)}, arrays)
+    with subjects_writer(path) as writer:
+        writer.append(np.stack(posed))
+        writer.finish({"part_names": list(PARTS)}, arrays)
     return read_subjects(path)

@@ -144,15 +144,16 @@ def observe_cloud(
 
 def _random_view(
     posed: Float[np.ndarray, "V 3"], settings: ViewSettings, generator: np.random.Generator
-) -> tuple[np.ndarray[Any, Any], Camera, SensorNoise]:
-    """Put a body into the world and a camera somewhere around it."""
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], Camera, SensorNoise]:
+    """Put a body into the world and a camera somewhere around it: vertices, root rotation, root place in metres."""
     lean = generator.normal(0.0, settings.lean_deg, 2)
     turn = Rotation.from_euler("YXZ", [generator.uniform(0, 360), *lean], degrees=True).as_matrix()
     vertices: np.ndarray[Any, Any] = world_from_posed(
         torch.from_numpy(posed.astype(np.float64)), torch.from_numpy(turn), torch.zeros(3, dtype=torch.float64)
     ).numpy()
     low, high = vertices.min(0), vertices.max(0)
-    vertices = vertices - [0.0, low[1], 0.0]  # feet on the floor
+    root_m = np.array([0.0, -low[1], 0.0])
+    vertices = vertices + root_m  # feet on the floor
     size = high - low
     spread = 0.45 * size if generator.random() < settings.crop_share else 0.08 * size
     look_at = np.array([(low[0] + high[0]) / 2, size[1] / 2, (low[2] + high[2]) / 2])
@@ -172,7 +173,7 @@ def _random_view(
         edge_dropout=settings.noise.edge_dropout * generator.uniform(0.0, 1.0),
         hole_share=settings.noise.hole_share * generator.uniform(0.0, 1.0),
     )
-    return vertices, camera, noise
+    return vertices, turn, root_m, camera, noise
 
 
 def write_clouds(
@@ -190,6 +191,8 @@ def write_clouds(
         points     [C, N, 3] float16, upright frame (`upright_frame`), canonical units
         labels     [C, N] uint8, part index
         canonical  [C, N, 3] float16, canonical frame and units: where on the A-pose body each point lies
+        root_rotation     [C, 3, 3] float32, from the posed frame to the upright frame, and
+        root_translation  [C, 3] float32, canonical units: x_upright = R x_posed + t
         split      [C] uint8, index into SPLITS
         instance   [C] int32, row of the subjects' `posed`
     Half precision rounds by at most 0.6 mm, far below the sensor's noise. Each cloud depends on the seed, its split
@@ -222,6 +225,8 @@ def write_clouds(
     points = np.empty((total, n, 3), dtype=np.float16)
     labels = np.empty((total, n), dtype=np.uint8)
     canonical = np.empty((total, n, 3), dtype=np.float16)
+    root_rotation = np.empty((total, 3, 3), dtype=np.float32)
+    root_translation = np.empty((total, 3), dtype=np.float32)
     identity, bodies = -1, np.empty(0)
     for row, (split, number, instance) in enumerate(plan):
         generator = np.random.default_rng((seed, SPLITS.index(split), number, 1))
@@ -230,7 +235,7 @@ def write_clouds(
             bodies = subjects.canonical(identity)
         posed = subjects.posed(instance)
         for _ in range(50):
-            vertices, camera, noise = _random_view(posed, settings, generator)
+            vertices, turn, root_m, camera, noise = _random_view(posed, settings, generator)
             cloud = observe_cloud(vertices, subjects.faces, subjects.part_weights, bodies, camera, noise, generator)
             found = len(cloud.points_world)
             if found >= settings.minimum_points:
@@ -242,6 +247,9 @@ def write_clouds(
             )
         take = generator.permutation(found)[:n]
         take = np.concatenate([take, generator.integers(0, found, n - len(take))])
+        rotation, centre = upright_frame(cloud.points_world, camera)
+        root_rotation[row] = rotation @ turn
+        root_translation[row] = rotation @ (root_m - centre) * CANONICAL_PER_METRE
         points[row] = to_upright(cloud.points_world, camera)[take]
         labels[row], canonical[row] = cloud.labels[take], cloud.canonical[take]
         if row % 20 == 19 or row == total - 1:
@@ -262,6 +270,8 @@ def write_clouds(
         "points": points,
         "labels": labels,
         "canonical": canonical,
+        "root_rotation": root_rotation,
+        "root_translation": root_translation,
         "split": np.array([SPLITS.index(entry[0]) for entry in plan], dtype=np.uint8),
         "instance": np.array([entry[2] for entry in plan], dtype=np.int32),
     }

@@ -18,12 +18,13 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 from spams_core.data.anatomy import neutral_pose
+from spams_core.data.garments import REGIONS, Garments, Skin, dress, sample_garments, smoothing_operator, thickness_m
 from spams_core.data.skeleton import JOINTS, LEG_LENGTH_M, Motion, Poses, floor_clearance_m
 from spams_core.data.subjects import SPLITS, Split
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 
-__all__ = ["HEIGHT_RANGE_M", "PART_NAMES", "BodyGenerator", "Identity", "identity_stream"]
+__all__ = ["HEIGHT_RANGE_M", "PART_NAMES", "BodyGenerator", "Identity", "identity_stream", "outfit_stream"]
 
 Array = np.ndarray[Any, Any]
 
@@ -82,17 +83,24 @@ def identity_stream(seed: int, split: Split, number: int) -> np.random.Generator
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), number)))
 
 
+def outfit_stream(seed: int, split: Split, number: int) -> np.random.Generator:
+    """Source of an identity's clothes, apart from `identity_stream`: dressing someone changes neither body nor poses."""
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), number, 1)))
+
+
 @dataclass(frozen=True)
 class Identity:
-    """A person: what anny needs to shape the body.
+    """A person: what anny needs to shape the body, and clothes.
 
     Attributes:
         phenotypes: anny's phenotype parameters, 0..1.
         local_changes: anny's local shape changes, -1..1; those that are missing are 0.
+        garments: What the person wears; None is naked.
     """
 
     phenotypes: Mapping[str, float]
     local_changes: Mapping[str, float]
+    garments: Garments | None = None
 
 
 def _mirrored(name: str) -> tuple[str, ...]:
@@ -109,6 +117,31 @@ def _part(bone: str) -> int:
     if bone.startswith(_LEG_BONES):
         return PART_NAMES.index(f"{side}_leg")
     return PART_NAMES.index("torso")
+
+
+_TRUNK_REGIONS = {
+    "chest": ("clavicle", "spine01", "spine02", "breast", "shoulder"),
+    "belly": ("spine03", "spine04"),
+    "hips": ("spine05", "pelvis", "root"),
+}
+_LIMB_REGIONS = {
+    "upper_arm": ("upperarm",),
+    "forearm": ("lowerarm",),
+    "hand": ("wrist", "finger", "metacarpal"),
+    "thigh": ("upperleg",),
+    "shin": ("lowerleg",),
+    "foot": ("foot", "toe"),
+    "neck": ("neck",),
+    "head": ("head", "eye", "jaw", "tongue"),
+}
+
+
+def _region(bone: str) -> int:
+    """Column of the garments' `REGIONS` that a bone belongs to."""
+    for name, prefixes in {**_LIMB_REGIONS, **_TRUNK_REGIONS}.items():
+        if bone.startswith(prefixes):
+            return REGIONS.index(name)
+    return REGIONS.index("head" if _part(bone) == PART_NAMES.index("head") else "belly")
 
 
 class BodyGenerator:
@@ -150,11 +183,14 @@ class BodyGenerator:
         self._joint_rows = [bones.index(name) for name in JOINTS]
         self._bones = bones
         self._kept, self.faces = _largest_component(self._model.faces.cpu().numpy())
-        self.part_weights = self._soft_labels()
+        self.part_weights = self._grouped([_part(bone) for bone in self._bones], len(PART_NAMES))
+        regions = self._grouped([_region(bone) for bone in self._bones], len(REGIONS))
+        self._skin = Skin(regions, smoothing_operator(self.faces, len(regions)))
 
-    def _soft_labels(self) -> Float[np.ndarray, "V Q"]:
-        group = np.zeros((len(self._bones), len(PART_NAMES)))
-        group[np.arange(len(self._bones)), [_part(bone) for bone in self._bones]] = 1.0
+    def _grouped(self, group_of_bone: list[int], groups: int) -> Float[np.ndarray, "V G"]:
+        """Skinning weights summed over groups of bones; rows sum to 1."""
+        group = np.zeros((len(self._bones), groups))
+        group[np.arange(len(self._bones)), group_of_bone] = 1.0
         index = self._model.vertex_bone_indices.cpu().numpy()[self._kept]
         weight = self._model.vertex_bone_weights.cpu().numpy()[self._kept]
         parts: Array = np.einsum("vk,vkq->vq", weight, group[index])
@@ -179,13 +215,25 @@ class BodyGenerator:
             if HEIGHT_RANGE_M[0] <= np.ptp(standing[:, 1]) <= HEIGHT_RANGE_M[1]:
                 return identity
 
+    def dressed(self, identity: Identity, generator: np.random.Generator) -> Identity:
+        """The same person in drawn clothes."""
+        return replace(identity, garments=sample_garments(generator))
+
     def canonical(self, identity: Identity) -> Float[np.ndarray, "V 3"]:
         """The body in the A-pose: canonical frame and units, float32."""
         rest: Array = self.posed(identity, Poses(np.zeros((1, len(JOINTS), 3))))[0]
         return rest
 
     def posed(self, identity: Identity, poses: Poses) -> Float[np.ndarray, "T V 3"]:
-        """The body in T poses: posed frame, canonical units, float32."""
+        """The body in T poses, dressed if the identity is: posed frame, canonical units, float32."""
+        naked = self._naked(identity, poses)
+        if identity.garments is None:
+            return naked
+        rest = self._naked(identity, Poses(np.zeros((1, len(JOINTS), 3))))[0] / CANONICAL_PER_METRE
+        worn = CANONICAL_PER_METRE * thickness_m(identity.garments, rest, self.faces, self._skin)
+        return np.stack([dress(body, self.faces, self._skin, worn) for body in naked]).astype(np.float32)
+
+    def _naked(self, identity: Identity, poses: Poses) -> Float[np.ndarray, "T V 3"]:
         rotations = Rotation.from_rotvec(poses.rotations.reshape(-1, 3)).as_matrix().reshape(len(poses), -1, 3, 3)
         rotations = _CANONICAL_FROM_ANNY.T @ rotations @ _CANONICAL_FROM_ANNY
         deltas = torch.eye(4).repeat(len(poses), len(self._bones), 1, 1)

@@ -23,6 +23,7 @@ from spams_core.errors import InputError
 __all__ = [
     "FORMAT_VERSION",
     "Archive",
+    "fill_archive",
     "hash_file",
     "new_file",
     "new_folder",
@@ -34,6 +35,7 @@ __all__ = [
 FORMAT_VERSION = 1
 _MANIFEST = "manifest.json"
 _ARRAYS = "arrays.safetensors"
+_MAPPED_TYPES = {"F32": "<f4", "F16": "<f2", "U8": "u1", "I32": "<i4", "I64": "<i8"}
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,22 @@ class Archive:
         with self._open(name) as arrays:
             value: np.ndarray[Any, Any] = arrays.get_slice(name)[start:stop]
             return value
+
+    def memory_map(self, name: str) -> np.ndarray[Any, Any]:
+        """One array that stays on disk: only the pages that are looked at are read, and the system drops them again.
+
+        Raises:
+            InputError: The archive has no array of that name.
+        """
+        path = self.path / _ARRAYS
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            header = json.loads(file.read(length))
+        if name not in header:
+            raise InputError(f"{self.path} holds no array {name!r}; it is incomplete. Make it again.")
+        entry = header[name]
+        dtype = np.dtype(_MAPPED_TYPES[entry["dtype"]])
+        return np.memmap(path, dtype, "r", 8 + length + entry["data_offsets"][0], tuple(entry["shape"]))
 
     @contextmanager
     def _open(self, name: str) -> Iterator[Any]:
@@ -204,12 +222,20 @@ def write_archive(
     Raises:
         InputError: `path` exists and `replace` is false, or cannot be written.
     """
-    complete = {"format_version": FORMAT_VERSION, "kind": kind, "code_version": __version__, **manifest}
     with new_folder(path, replace=replace) as folder:
-        (folder / _MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n")
-        save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, str(folder / _ARRAYS))
-        (folder / _ARRAYS).chmod((folder / _MANIFEST).stat().st_mode)  # safetensors makes it private
+        complete = fill_archive(folder, kind, manifest, arrays)
     return Archive(Path(path), kind, complete)
+
+
+def fill_archive(
+    folder: Path, kind: str, manifest: Mapping[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]]
+) -> dict[str, Any]:
+    """Make an archive of a folder that nobody reads yet, as `new_folder` gives one; the complete manifest."""
+    complete = {"format_version": FORMAT_VERSION, "kind": kind, "code_version": __version__, **manifest}
+    (folder / _MANIFEST).write_text(json.dumps(complete, indent=1, sort_keys=True) + "\n")
+    save_file({name: np.ascontiguousarray(value) for name, value in arrays.items()}, str(folder / _ARRAYS))
+    (folder / _ARRAYS).chmod((folder / _MANIFEST).stat().st_mode)  # safetensors makes it private
+    return complete
 
 
 def read_archive(path: Path, kind: str | None = None) -> Archive:

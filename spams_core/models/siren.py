@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
+from spams_core.geometry.rigid import rotation_from_vector
 
 __all__ = ["Blocks", "PartSirens", "SirenSettings", "gather_blocks", "scatter_blocks"]
 
@@ -29,6 +30,8 @@ class SirenSettings:
     """Hidden layers of the network that maps a code to frequencies and phases."""
     mapping_width: int = 128
     """Units of those layers."""
+    rigid: bool = False
+    """For flows: the mapping network gives a rigid motion about the part's pivot too, and the SIREN only what is left."""
 
     def __post_init__(self) -> None:
         if min(self.layers, self.width, self.mapping_layers, self.mapping_width) < 1 or self.omega <= 0:
@@ -53,8 +56,14 @@ class _PartLinear(nn.Module):
 class PartSirens(nn.Module):
     """Q SIRENs with FiLM conditioning (Chan et al. 2021, §3.1): h ← sin(ω (1 + γ) ⊙ (W h + b) + β).
 
-    A mapping network of LeakyReLU layers turns a part's code into γ and β of every hidden layer.
+    A mapping network of LeakyReLU layers turns a part's code into γ and β of every hidden layer. With `rigid` it gives a
+    rotation vector r and a translation t as well, and a point x moves by R(r) (x − c) + c + t − x plus the SIREN's output.
+
+    Buffers:
+        pivot [Q, 3]: c, the centre of each part; only with `rigid`.
     """
+
+    pivot: Tensor
 
     def __init__(
         self, parts: int, code_length: int, outputs: int, settings: SirenSettings, generator: torch.Generator
@@ -73,24 +82,30 @@ class PartSirens(nn.Module):
         self.mapping = nn.ModuleList(
             _PartLinear(parts, i, o, math.sqrt(6 / i / (1 + 0.2**2)), generator) for i, o in itertools.pairwise(mapping)
         )
-        self.film_head = _PartLinear(parts, mapping[-1], 2 * settings.layers * width, 0.01, generator)
+        if settings.rigid and outputs != 3:
+            raise InputError("SIREN settings: rigid motions go with three outputs, a flow.")
+        self._modulation = 2 * settings.layers * width
+        self.film_head = _PartLinear(
+            parts, mapping[-1], self._modulation + (6 if settings.rigid else 0), 0.01, generator
+        )  # fmt: skip
+        if settings.rigid:
+            self.register_buffer("pivot", torch.zeros(parts, 3))
         with torch.no_grad():
             self.film_head.bias.zero_()
             self.last.bias.zero_()
 
-    def film(self, codes: Float[Tensor, "Q G D"]) -> Float[Tensor, "Q G L 2 w"]:
-        """Frequencies γ and phases β for every part and code."""
+    def film(self, codes: Float[Tensor, "Q G D"]) -> Float[Tensor, "Q G M"]:
+        """Frequencies γ and phases β of all layers for every part and code, with `rigid` also r and t."""
         h = codes
         for layer in self.mapping:
             h = nn.functional.leaky_relu(layer(h, None), 0.2)
-        h = self.film_head(h, None)
-        film: Tensor = h.reshape(*h.shape[:2], self.settings.layers, 2, self.settings.width)
+        film: Tensor = self.film_head(h, None)
         return film
 
     def forward(
         self,
         points: Float[Tensor, "K G N 3"],
-        film: Float[Tensor, "Q G L 2 w"],
+        film: Float[Tensor, "Q G M"],
         part: Int[Tensor, "K"] | None = None,
     ) -> Float[Tensor, "K G N o"]:
         """Evaluate blocks of points.
@@ -107,15 +122,23 @@ class PartSirens(nn.Module):
         if part is not None:
             film = film[part]
         blocks, groups = film.shape[:2]
+        modulation = film[..., : self._modulation].reshape(blocks, groups, self.settings.layers, 2, -1)
         h = points
         for index, layer in enumerate(self.hidden):
             shape = h.shape
             z = layer(h.reshape(shape[0], shape[1] * shape[2], shape[3]), part)
             z = z.reshape(shape[0], shape[1], shape[2], -1)
-            gamma, beta = film[:, :, index, 0].unsqueeze(2), film[:, :, index, 1].unsqueeze(2)
+            gamma, beta = modulation[:, :, index, 0].unsqueeze(2), modulation[:, :, index, 1].unsqueeze(2)
             h = torch.sin(torch.addcmul(beta, omega * (1 + gamma), z))
         out: Tensor = self.last(h.reshape(blocks, groups * h.shape[2], h.shape[3]), part)
-        return out.reshape(blocks, groups, h.shape[2], -1)
+        out = out.reshape(blocks, groups, h.shape[2], -1)
+        if not self.settings.rigid:
+            return out
+        motion = film[..., self._modulation :]
+        pivot = (self.pivot if part is None else self.pivot[part])[:, None, None]
+        centred = points - pivot
+        turned = centred @ rotation_from_vector(motion[..., :3]).mT
+        return out + turned - centred + motion[..., None, 3:]
 
 
 @dataclass(frozen=True)

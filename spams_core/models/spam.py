@@ -56,7 +56,7 @@ COMPACT = SpamSettings(
     pose_code=32,
     parts=SirenSettings(layers=3, width=64, omega=15.0, mapping_layers=2, mapping_width=64),
     shape=SirenSettings(layers=4, width=96, omega=20.0, mapping_layers=2, mapping_width=64),
-    pose=SirenSettings(layers=4, width=128, omega=10.0, mapping_layers=3, mapping_width=96),
+    pose=SirenSettings(layers=4, width=128, omega=10.0, mapping_layers=3, mapping_width=96, rigid=True),
 )
 """Sizes that train on two CPU cores in hours."""
 
@@ -78,11 +78,13 @@ class Spam(nn.Module):
         shape_codes [I, Q, D_s] and pose_codes [P, Q, D_p]: the learned training codes, for means, principal
         directions and initial values.
         instance_identity [P]: the identity of each training instance.
+        posed_instance [P]: the row of each training instance in the subjects archive.
     """
 
     shape_codes: Tensor
     pose_codes: Tensor
     instance_identity: Tensor
+    posed_instance: Tensor
 
     def __init__(self, settings: SpamSettings, *, seed: int = 0) -> None:
         super().__init__()
@@ -96,6 +98,7 @@ class Spam(nn.Module):
         self.register_buffer("shape_codes", torch.zeros(0, parts, settings.shape_code))
         self.register_buffer("pose_codes", torch.zeros(0, parts, settings.pose_code))
         self.register_buffer("instance_identity", torch.zeros(0, dtype=torch.long))
+        self.register_buffer("posed_instance", torch.zeros(0, dtype=torch.long))
 
     @property
     def part_count(self) -> int:
@@ -173,7 +176,7 @@ class Spam(nn.Module):
 _STATE = {
     "shape": ("shape_decoders.", "shape_codes"),
     "parts": ("part_decoder.",),
-    "pose": ("pose_decoders.", "pose_codes", "instance_identity"),
+    "pose": ("pose_decoders.", "pose_codes", "instance_identity", "posed_instance"),
 }
 
 

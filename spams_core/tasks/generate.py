@@ -13,11 +13,11 @@ from spams_core.data.anatomy import neutral_pose
 from spams_core.data.poses import sample_poses
 from spams_core.data.retarget import retarget
 from spams_core.data.skeleton import Poses, is_plausible
-from spams_core.data.subjects import SPLITS, Subjects, read_subjects
-from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream
+from spams_core.data.subjects import SPLITS, Subjects, read_subjects, subjects_writer
+from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream, outfit_stream
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
-from spams_core.io.archive import hash_file, require_new, write_archive
+from spams_core.io.archive import hash_file, require_new
 from spams_core.io.bvh import read_bvh
 from spams_core.progress import Progress, Task
 from spams_core.settings import settings_to_dict
@@ -35,14 +35,16 @@ class GenerateSettings:
 
     out: Path
     """Folder for the subjects archive; must not exist yet."""
-    identities: int = 96
+    identities: int = 240
     """Number of training identities."""
     validation_identities: int = 8
     """Number of validation identities, drawn apart from the training ones."""
     test_identities: int = 8
     """Number of test identities, drawn apart from the others."""
-    poses_per_identity: int = 30
+    poses_per_identity: int = 42
     """Poses of each identity, besides relaxed standing."""
+    dressed_share: float = 0.4
+    """Share of the identities that wear garments, hair and shoes: smooth offsets from the skin."""
     motion: tuple[Path, ...] = ()
     """BVH clips; where given, half of each identity's poses are frames of them."""
     seed: int = 0
@@ -54,6 +56,12 @@ class GenerateSettings:
         for name in ("validation_identities", "test_identities", "poses_per_identity", "seed"):
             if getattr(self, name) < 0:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be 0 or more.")
+        if not 0 <= self.dressed_share <= 1:
+            raise InputError(f"dressed_share is {self.dressed_share}; it is a share. Give a number from 0 to 1.")
+
+    def is_dressed(self, number: int) -> bool:
+        """Whether an identity of a split wears garments; the share holds evenly for any number of identities."""
+        return int((number + 1) * self.dressed_share + 1e-9) > int(number * self.dressed_share + 1e-9)
 
 
 _CLIP_FPS = 10.0  # neighbouring frames of a clip hardly differ
@@ -92,41 +100,39 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
     logger.info("Generate %d identities in %d poses each", len(people), settings.poses_per_identity + 1)
 
     each = settings.poses_per_identity + 1
-    vertices = len(bodies.part_weights)
-    canonical = np.empty((len(people), vertices, 3), dtype=np.float32)
-    posed = np.empty((len(people) * each, vertices, 3), dtype=np.float32)
-    for row, (split, number) in enumerate(people):
-        generator = identity_stream(settings.seed, SPLITS[split], number)
-        identity = bodies.sample_identity(generator)
-        canonical[row] = bodies.canonical(identity)
-        assert np.abs(canonical[row]).max() <= 1.0, "a canonical body leaves the unit box"
-        poses = _draw_poses(generator, settings.poses_per_identity, pool)
-        posed[row * each : (row + 1) * each] = bodies.posed(identity, poses)
-        yield Progress(row + 1, len(people), f"{SPLITS[split]} identity {number + 1}")
-
-    inside = float((np.abs(posed) <= 1.0).all(axis=-1).mean())
-    logger.info("%.4f %% of the posed vertices lie in the unit box", 100 * inside)
-    yield Progress(len(people), len(people), "Write the archive", {"posed_inside_unit_box": inside})
-    write_archive(
-        settings.out,
-        "subjects",
-        {
-            "task": "generate",
-            "settings": settings_to_dict(settings),
-            "seed": settings.seed,
-            "inputs": {str(path): hash_file(path) for path in settings.motion},
-            "anny_version": bodies.anny_version,
-            "canonical_per_metre": CANONICAL_PER_METRE,
-            "part_names": list(bodies.part_names),
-            "metrics": {"posed_inside_unit_box": inside},
-        },
-        {
-            "faces": bodies.faces,
-            "part_weights": bodies.part_weights,
-            "canonical": canonical,
-            "identity_split": np.array([split for split, _ in people], dtype=np.uint8),
-            "posed": posed,
-            "posed_identity": np.repeat(np.arange(len(people), dtype=np.int32), each),
-        },
-    )
+    canonical = np.empty((len(people), len(bodies.part_weights), 3), dtype=np.float32)
+    inside = 0.0
+    with subjects_writer(settings.out) as writer:
+        for row, (split, number) in enumerate(people):
+            generator = identity_stream(settings.seed, SPLITS[split], number)
+            identity = bodies.sample_identity(generator)
+            if settings.is_dressed(number):
+                identity = bodies.dressed(identity, outfit_stream(settings.seed, SPLITS[split], number))
+            canonical[row] = bodies.canonical(identity)
+            assert np.abs(canonical[row]).max() <= 1.0, "a canonical body leaves the unit box"
+            posed = bodies.posed(identity, _draw_poses(generator, settings.poses_per_identity, pool))
+            inside += float((np.abs(posed) <= 1.0).all(axis=-1).mean()) / len(people)
+            writer.append(posed)
+            yield Progress(row + 1, len(people), f"{SPLITS[split]} identity {number + 1}")
+        logger.info("%.4f %% of the posed vertices lie in the unit box", 100 * inside)
+        yield Progress(len(people), len(people), "Write the archive", {"posed_inside_unit_box": inside})
+        writer.finish(
+            {
+                "task": "generate",
+                "settings": settings_to_dict(settings),
+                "seed": settings.seed,
+                "inputs": {path.name: hash_file(path) for path in settings.motion},
+                "anny_version": bodies.anny_version,
+                "canonical_per_metre": CANONICAL_PER_METRE,
+                "part_names": list(bodies.part_names),
+                "metrics": {"posed_inside_unit_box": inside},
+            },
+            {
+                "faces": bodies.faces,
+                "part_weights": bodies.part_weights,
+                "canonical": canonical,
+                "identity_split": np.array([split for split, _ in people], dtype=np.uint8),
+                "posed_identity": np.repeat(np.arange(len(people), dtype=np.int32), each),
+            },
+        )
     return read_subjects(settings.out)

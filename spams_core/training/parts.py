@@ -29,7 +29,7 @@ class PartsTraining:
     """Adam's starting learning rate."""
     code_noise: float = 0.1
     """Noise on the codes, in standard deviations of the training codes, so that codes between them work too."""
-    pool: int = 30_000
+    pool: int = 12_000
     """Prepared points per identity, on the surface and off it each."""
 
     def __post_init__(self) -> None:

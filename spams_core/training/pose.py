@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from spams_core.data.sampling import bind_surface
 from spams_core.data.subjects import Subjects
 from spams_core.errors import InputError
 from spams_core.models.spam import Spam
-from spams_core.training.shape import CODE_SIGMA
+from spams_core.training.shape import CODE_SIGMA, principal_codes
 
 __all__ = ["PoseProblem", "PoseTraining", "flow_loss"]
 
@@ -37,6 +37,8 @@ class PoseTraining:
     """Noise on the shape codes, in standard deviations of the training codes."""
     prior_weight: float = 1e-6
     """Weight of ‖p‖² / σ² with σ = 0.01."""
+    code_start: Literal["random", "principal"] = "principal"
+    """Codes start as N(0, σ²) draws (the paper's), or as principal components of the training flows."""
     pool: int = 40_000
     """Surface samples that batches are drawn from."""
     held_out: int = 32
@@ -69,7 +71,7 @@ class PoseProblem:
         self.held_out_rows, self.rows = np.sort(instances[order[:count]]), np.sort(instances[order[count:]])
         self.identity_row = {int(identity): k for k, identity in enumerate(train)}
         self.canonical = torch.from_numpy(np.stack([subjects.canonical(int(identity)) for identity in train]))
-        self.posed = torch.from_numpy(subjects.archive.array("posed"))
+        self.subjects = subjects  # posed vertices stay on disk
         self.posed_identity = torch.tensor(
             [self.identity_row.get(int(identity), -1) for identity in subjects.posed_identity]
         )
@@ -83,11 +85,25 @@ class PoseProblem:
         shape = (spam.part_count, spam.settings.pose_code)
         self._module = nn.Module()
         self._module.decoders = spam.pose_decoders
-        self._module.codes = nn.Parameter(
-            (CODE_SIGMA * torch.randn(len(self.rows), *shape, generator=generator)).to(device)
-        )
+        codes = CODE_SIGMA * torch.randn(len(self.rows), *shape, generator=generator)
+        if settings.code_start == "principal":
+            self._start_codes(codes)
+        if spam.settings.pose.rigid:
+            mean = self.canonical.mean(0)
+            for q, rows in enumerate(self.of_part):
+                spam.pose_decoders.pivot[q] = mean[self.corners[rows, 0]].mean(0).to(device)
+        self._module.codes = nn.Parameter(codes.to(device))
         self._module.register_buffer("held_out_codes", torch.zeros(count, *shape, device=device))
         self.shape_spread = spam.shape_codes.std(0)
+
+    def _start_codes(self, codes: Float[Tensor, "P Q D"], points: int = 250) -> None:
+        """Fill codes with the principal components of each part's flow at a few surface points."""
+        for q, rows in enumerate(self.of_part):
+            vertices = self.corners[rows[:: max(1, len(rows) // points)], 0]
+            everywhere = np.broadcast_to(vertices.numpy(), (len(self.rows), len(vertices)))
+            posed = torch.from_numpy(self.subjects.posed_at(self.rows, everywhere))
+            canonical = self.canonical[self.posed_identity[torch.from_numpy(self.rows)]][:, vertices]
+            codes[:, q] = principal_codes(posed - canonical, codes.shape[2])
 
     @property
     def module(self) -> nn.Module:
@@ -109,7 +125,8 @@ class PoseProblem:
         corners = self.corners[samples]
         barycentric = self.barycentric[samples][..., None]
         canonical = self.canonical[self.posed_identity[rows][None, :, None, None], corners]
-        posed = self.posed[rows[None, :, None, None], corners]
+        of_instance = np.ascontiguousarray(corners.transpose(0, 1).numpy())
+        posed = torch.from_numpy(self.subjects.posed_at(rows.numpy(), of_instance)).transpose(0, 1)
         height = self.settings.displacement * torch.randn(samples.shape, generator=generator)
         # Half the points lie on the surface itself: that is where the fitted mesh will be.
         height[..., ::2] = 0
@@ -182,4 +199,6 @@ class PoseProblem:
         codes = self._module.codes
         assert isinstance(codes, Tensor)
         self.spam.pose_codes = codes.detach().clone()
-        self.spam.instance_identity = self.posed_identity[torch.from_numpy(self.rows)].to(codes.device)
+        rows = torch.from_numpy(self.rows)
+        self.spam.instance_identity = self.posed_identity[rows].to(codes.device)
+        self.spam.posed_instance = rows.to(codes.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -16,7 +16,15 @@ from spams_core.errors import InputError
 from spams_core.geometry.mesh import vertex_normals
 from spams_core.models.spam import Spam
 
-__all__ = ["ShapeData", "ShapeProblem", "ShapeTraining", "eikonal_terms", "prepare_shape_data"]
+__all__ = [
+    "CODE_SIGMA",
+    "ShapeData",
+    "ShapeProblem",
+    "ShapeTraining",
+    "eikonal_terms",
+    "prepare_shape_data",
+    "principal_codes",
+]
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,9 @@ class ShapeTraining:
     """Weight of |f − d| where the true signed distance d is known; closed training meshes give it."""
     prior_weight: float = 1e-6
     """Weight of ‖s‖² / σ² with σ = 0.01."""
-    pool: int = 30_000
+    code_start: Literal["random", "principal"] = "principal"
+    """Codes start as N(0, σ²) draws (the paper's), or as principal components of the training surfaces."""
+    pool: int = 12_000
     """Prepared points per identity, on the surface and off it each."""
 
     def __post_init__(self) -> None:
@@ -55,6 +65,30 @@ class ShapeTraining:
 
 CODE_SIGMA = 0.01
 """Standard deviation of the codes at the start and of their prior (the paper's choice)."""
+
+_PRINCIPAL_SPREAD = 0.4
+"""Norm of a part's code, one standard deviation, when it starts from principal components; codes that start as small
+draws grow to about this."""
+
+
+def principal_codes(samples: Float[Tensor, "I N 3"], length: int) -> Float[Tensor, "I D"]:
+    """Codes to start from: principal components of corresponding points, so that like shapes have like codes.
+
+    An auto-decoder visits each code only now and then; codes that start where they belong leave the visits to the
+    network. Component k has a standard deviation that grows with the square root of its share, so that small components
+    are heard too.
+
+    Args:
+        samples: The same N points on I shapes, or their flows in I poses.
+        length: D; components beyond the rank are zero.
+    """
+    flat = (samples - samples.mean(0)).flatten(1)
+    u, singular, _ = torch.linalg.svd(flat, full_matrices=False)
+    count = min(length, len(singular))
+    codes = flat.new_zeros(len(flat), length)
+    codes[:, :count] = u[:, :count] * singular[:count].sqrt()
+    scale = codes.var(0, correction=0).sum().sqrt().clamp_min(1e-12)
+    return _PRINCIPAL_SPREAD * codes / scale
 
 
 @dataclass(frozen=True)
@@ -188,6 +222,9 @@ class ShapeProblem:
         generator = torch.Generator().manual_seed(seed)
         shape = (spam.part_count, spam.settings.shape_code)
         codes = CODE_SIGMA * torch.randn(len(train), *shape, generator=generator)
+        if settings.code_start == "principal":
+            for q, rows in enumerate(self.data.surface_of_part):
+                codes[:, q] = principal_codes(self.data.surface[:, rows[:: max(1, len(rows) // 1000)]], shape[1])
         device = next(spam.parameters()).device
         self._module = nn.Module()
         self._module.decoders = spam.shape_decoders

@@ -9,12 +9,12 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from spams_core.data.partial_clouds import ViewSettings, observe_cloud, to_upright, upright_frame, write_clouds
-from spams_core.data.subjects import SPLITS, Subjects, read_subjects
+from spams_core.data.subjects import SPLITS, Subjects, read_subjects, subjects_writer
 from spams_core.data.virtual_camera import EXACT, SensorNoise, orbit_camera
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.camera import Camera
-from spams_core.io.archive import read_archive, write_archive
+from spams_core.io.archive import read_archive
 from spams_core.progress import run_to_end
 
 pytest.importorskip("embreex")
@@ -30,19 +30,18 @@ def subjects(tmp_path_factory) -> Subjects:
     bend = Rotation.from_rotvec(np.outer(0.6 * upper, [1, 0, 0])).as_matrix()
     posed = np.concatenate([canonical, np.einsum("vij,kvj->kvi", bend, canonical)])
     path = tmp_path_factory.mktemp("subjects") / "ellipsoids"
-    write_archive(
-        path,
-        "subjects",
-        {"part_names": ["lower", "upper"]},
-        {
-            "faces": np.asarray(sphere.faces).astype(np.int32),
-            "part_weights": np.stack([1 - upper, upper], axis=1).astype(np.float32),
-            "canonical": canonical.astype(np.float32),
-            "identity_split": np.arange(3, dtype=np.uint8),
-            "posed": posed.astype(np.float32),
-            "posed_identity": np.array([0, 1, 2, 0, 1, 2], dtype=np.int32),
-        },
-    )
+    with subjects_writer(path) as writer:
+        writer.append(posed)
+        writer.finish(
+            {"part_names": ["lower", "upper"]},
+            {
+                "faces": np.asarray(sphere.faces).astype(np.int32),
+                "part_weights": np.stack([1 - upper, upper], axis=1).astype(np.float32),
+                "canonical": canonical.astype(np.float32),
+                "identity_split": np.arange(3, dtype=np.uint8),
+                "posed_identity": np.array([0, 1, 2, 0, 1, 2], dtype=np.int32),
+            },
+        )
     return read_subjects(path)
 
 

@@ -7,9 +7,10 @@ import pytest
 import trimesh
 
 from spams_core.data.partial_clouds import ViewSettings
+from spams_core.data.subjects import subjects_writer
 from spams_core.data.virtual_camera import EXACT
 from spams_core.errors import InputError
-from spams_core.io.archive import read_archive, write_archive
+from spams_core.io.archive import read_archive
 from spams_core.progress import run_to_end
 from spams_core.tasks.clouds import CloudsSettings, clouds
 
@@ -25,10 +26,12 @@ def subjects(tmp_path):
         "part_weights": np.ones((len(ball.vertices), 1), dtype=np.float32),
         "canonical": bodies,
         "identity_split": np.arange(3, dtype=np.uint8),
-        "posed": bodies,
         "posed_identity": np.arange(3, dtype=np.int32),
     }
-    return write_archive(tmp_path / "balls", "subjects", {"part_names": ["body"]}, arrays).path
+    with subjects_writer(tmp_path / "balls") as writer:
+        writer.append(bodies)
+        writer.finish({"part_names": ["body"]}, arrays)
+    return tmp_path / "balls"
 
 
 def test_settings_decide_how_many_clouds_of_how_many_points(subjects, tmp_path):

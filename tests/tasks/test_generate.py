@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from spams_core.data import subjects as subjects_module
 from spams_core.data.retarget import retarget
 from spams_core.data.subjects import read_subjects
 from spams_core.errors import InputError
@@ -28,7 +29,9 @@ def generated(bodies, monkeypatch):
 
 
 def small(out, **changes) -> GenerateSettings:
-    settings = GenerateSettings(out, identities=2, validation_identities=1, test_identities=1, poses_per_identity=3)
+    settings = GenerateSettings(
+        out, identities=2, validation_identities=1, test_identities=1, poses_per_identity=3, dressed_share=0
+    )
     return replace(settings, **changes)
 
 
@@ -41,7 +44,7 @@ def test_archive_holds_what_it_promises(generated, bodies, tmp_path):
     assert [list(subjects.identities(split)) for split in ("train", "validation", "test")] == [[0, 1], [2], [3]]
     np.testing.assert_array_equal(subjects.posed_identity, np.repeat([0, 1, 2, 3], 4))
     assert list(subjects.instances([1])) == [4, 5, 6, 7]
-    assert subjects.archive.array("posed").shape == (16, len(bodies.part_weights), 3)
+    assert [shard.shape for shard in subjects.shards] == [(16, len(bodies.part_weights), 3)]
     manifest = subjects.archive.manifest
     assert manifest["settings"]["identities"] == 2
     assert manifest["seed"] == 0
@@ -76,7 +79,7 @@ def test_same_seed_same_bytes_and_more_identities_change_none(generated, tmp_pat
 def test_clips_give_half_of_the_poses(generated, bodies, tmp_path, shared_data):
     clip = shared_data / "motion" / "martial_04.bvh"
     subjects = generated(small(tmp_path / "subjects", motion=(clip,), poses_per_identity=6))
-    assert subjects.archive.manifest["inputs"] == {str(clip): hash_file(clip)}
+    assert subjects.archive.manifest["inputs"] == {clip.name: hash_file(clip)}
     assert len(subjects.posed_identity) == 4 * 7
     again = generated(small(tmp_path / "without", poses_per_identity=3))
     # The identity and the sampled half are those of a run without clips.
@@ -90,6 +93,35 @@ def test_clips_give_half_of_the_poses(generated, bodies, tmp_path, shared_data):
     from_clip = bodies.posed(identity, frames)
     for row in (4, 5, 6):
         assert np.abs(from_clip - subjects.posed(row)).max(axis=(1, 2)).min() < 1e-5
+
+
+def test_half_of_the_people_are_dressed_in_the_same_poses(generated, tmp_path):
+    naked, dressed = generated(small(tmp_path / "naked")), generated(small(tmp_path / "dressed", dressed_share=0.5))
+    np.testing.assert_array_equal(naked.canonical(0), dressed.canonical(0))
+    np.testing.assert_array_equal(naked.posed(1), dressed.posed(1))
+    # Clothes stand off the skin by millimetres to centimetres, in every pose by the same distance.
+    for plain, worn in ((naked.canonical(1), dressed.canonical(1)), (naked.posed(6), dressed.posed(6))):
+        offset_m = np.linalg.norm(worn - plain, axis=1) / CANONICAL_PER_METRE
+        assert 0.004 < offset_m.max() < 0.12
+        np.testing.assert_allclose(
+            offset_m, np.linalg.norm(dressed.canonical(1) - naked.canonical(1), axis=1) / CANONICAL_PER_METRE, atol=1e-6
+        )
+
+
+def test_shards_hold_the_instances_in_order(generated, monkeypatch, tmp_path):
+    whole = generated(small(tmp_path / "whole"))
+    monkeypatch.setattr(subjects_module, "SHARD_INSTANCES", 5)
+    split = generated(small(tmp_path / "split"))
+    assert [len(shard) for shard in split.shards] == [5, 5, 5, 1]
+    for row in range(16):
+        np.testing.assert_array_equal(split.posed(row), np.array(whole.shards[0][row]))
+    vertices = np.array([[0, 7, 3], [2, 2, 9]])
+    picked = split.posed_at(np.array([12, 4]), vertices)
+    np.testing.assert_array_equal(picked[0], split.posed(12)[vertices[0]])
+    np.testing.assert_array_equal(picked[1], split.posed(4)[vertices[1]])
+    (tmp_path / "split" / "posed" / "0003" / "arrays.safetensors").unlink()
+    with pytest.raises(InputError, match="0003"):
+        read_subjects(tmp_path / "split")
 
 
 def test_progress_counts_every_identity(bodies, monkeypatch, tmp_path):
@@ -120,7 +152,14 @@ def test_unusable_clip_is_refused_before_the_body_model_loads(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("identities", 0), ("validation_identities", -1), ("poses_per_identity", -1), ("seed", -1)]
+    ("field", "value"),
+    [
+        ("identities", 0),
+        ("validation_identities", -1),
+        ("poses_per_identity", -1),
+        ("seed", -1),
+        ("dressed_share", 1.5),
+    ],
 )
 def test_settings_out_of_range_are_refused(tmp_path, field, value):
     with pytest.raises(InputError, match=f"{field} is {value}"):
