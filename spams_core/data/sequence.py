@@ -13,8 +13,9 @@ from jaxtyping import Bool, Float, Int
 from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.tsdf import closed_silhouette
 
-__all__ = ["DepthSequence", "SubjectPoints", "subject_points"]
+__all__ = ["DepthSequence", "SubjectPoints", "subject_points", "subject_silhouette"]
 
 
 @dataclass(frozen=True)
@@ -82,3 +83,17 @@ def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H 
         (normals_camera[keep] @ camera.world_from_camera[:3, :3].T).astype(np.float32),
         np.stack([columns + left, rows + top], axis=-1).astype(np.int32),
     )
+
+
+def subject_silhouette(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """All pixels that the subject covers, those included where the camera lost the reading.
+
+    A mask that marks pixels without a reading knows them and is taken as it is. One that marks readings only, as where
+    the recording has no masks, has a gap wherever the camera saw nothing: on hair, dark cloth and edges. There what
+    `closed_silhouette` adds counts as the subject's, but for pixels with a reading that the mask denies, where the
+    background is seen. A hole through which nothing is seen, as between a body and the arm at its hip, is filled too:
+    nothing tells it from lost readings.
+    """
+    assert depth_m.shape == mask.shape
+    missing = depth_m == 0
+    return mask if (mask & missing).any() else mask | (closed_silhouette(mask) & missing)

@@ -19,7 +19,7 @@ from torch import Tensor
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 
-__all__ = ["DistanceQuery", "ObservedDistance", "observe_distance"]
+__all__ = ["DistanceQuery", "ObservedDistance", "closed_silhouette", "observe_distance"]
 
 
 @dataclass(frozen=True)
@@ -104,8 +104,22 @@ class ObservedDistance:
 _SILHOUETTE_TOLERANCE_PX = 2.0
 """Edges of depth images are unsure by about this much."""
 
+_CLOSING_PX = 3
+"""Gaps in a mask that are not wider than twice this are missing readings of the subject."""
+
 _SURROUNDINGS_PX = 48
 """How far around the subject the silhouette is known: half a metre at 2.5 m for a 320 × 288 camera."""
+
+
+def closed_silhouette(mask: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+    """A mask with its gaps of up to six pixels closed and the holes that remain inside it filled.
+
+    Readings are missing in the middle of a body and along its edges; closing keeps such gaps from counting as free.
+    """
+    # Padded, because erosion takes what lies beyond the image's edge for background.
+    closed = ndimage.binary_closing(np.pad(mask, _CLOSING_PX), iterations=_CLOSING_PX)
+    silhouette: np.ndarray = ndimage.binary_fill_holes(closed)[_CLOSING_PX:-_CLOSING_PX, _CLOSING_PX:-_CLOSING_PX]
+    return silhouette
 
 
 def observe_distance(
@@ -127,8 +141,7 @@ def observe_distance(
     rows, columns = np.nonzero(valid)
     top, left = max(rows.min() - _SURROUNDINGS_PX, 0), max(columns.min() - _SURROUNDINGS_PX, 0)
     cut = (slice(top, rows.max() + 1 + _SURROUNDINGS_PX), slice(left, columns.max() + 1 + _SURROUNDINGS_PX))
-    # Readings are missing in the middle of a body and along its edges; closing keeps such gaps from counting as free.
-    silhouette = ndimage.binary_fill_holes(ndimage.binary_closing(np.pad(mask[cut], 3), iterations=3))[3:-3, 3:-3]
+    silhouette = closed_silhouette(mask[cut])
     nearest = ndimage.distance_transform_edt(~silhouette, return_distances=False, return_indices=True)
     return ObservedDistance(
         camera,

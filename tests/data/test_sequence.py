@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from recordings import CAMERA, DISTANCE_M, RADIUS_M, ball_depth
 
-from spams_core.data.sequence import subject_points
+from spams_core.data.sequence import subject_points, subject_silhouette
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 
 
@@ -46,3 +46,35 @@ def test_nothing_seen_gives_no_points():
     seen = subject_points(ball_depth(), np.zeros((24, 32), bool), CAMERA)
     assert seen.points_world.shape == seen.normals_world.shape == (0, 3)
     assert seen.pixels.shape == (0, 2)
+
+
+def disc_with_gaps():
+    """A disc of 20 pixels radius that lacks a row of readings, and a block of 9 × 9 in its middle."""
+    rows, columns = np.mgrid[:60, :60]
+    disc = (rows - 30) ** 2 + (columns - 30) ** 2 <= 400
+    gaps = (rows == 15) | ((abs(rows - 30) < 5) & (abs(columns - 30) < 5))
+    return disc, disc & ~gaps
+
+
+def test_lost_readings_inside_a_body_are_the_subject_s():
+    disc, seen = disc_with_gaps()
+    silhouette = subject_silhouette(np.where(seen, 2.0, 0.0), seen)
+    assert not (silhouette & ~disc).any()
+    assert (disc & ~silhouette).sum() <= 2  # the ends of the row, at the disc's edge
+    assert silhouette[26:35, 26:35].all()
+
+
+def test_a_mask_that_knows_pixels_without_a_reading_is_taken_as_it_is():
+    disc, seen = disc_with_gaps()
+    ring = disc.copy()
+    ring[28:33, 28:33] = False
+    assert np.array_equal(subject_silhouette(np.where(seen, 2.0, 0.0), ring), ring)
+
+
+def test_background_that_is_seen_through_a_hole_is_not_the_subject_s():
+    _, seen = disc_with_gaps()
+    depth = np.where(seen, 2.0, 0.0)
+    depth[26:35, 26:35] = 4.0
+    silhouette = subject_silhouette(depth, seen)
+    assert not silhouette[26:35, 26:35].any()
+    assert silhouette[15, 20:40].all()
