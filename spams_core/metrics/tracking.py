@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from jaxtyping import Float, Int
 from spams_core.geometry.mesh import Mesh, sample_surface
 from spams_core.geometry.nearest import nearest_points
 
-__all__ = ["Binding", "bind_samples", "end_point_errors"]
+__all__ = ["Binding", "bind_samples", "end_point_errors", "errors_by_part"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,23 @@ def end_point_errors(
     offset = binding.predicted.at(predicted_vertices) - binding.truth.at(truth_vertices)
     errors: np.ndarray[Any, Any] = np.linalg.norm(offset, axis=1)
     return errors
+
+
+def errors_by_part(
+    errors: Float[np.ndarray, "N"], binding: Binding, truth_parts: Int[np.ndarray, "W"], part_names: Sequence[str]
+) -> dict[str, float | None]:
+    """Mean end-point error of the samples of each true part; None for a part without samples.
+
+    Args:
+        errors: From `end_point_errors`.
+        binding: Its samples; one belongs to the part of the true vertex that weighs most in it.
+        truth_parts: Part of each true vertex.
+        part_names: Names of the parts.
+    """
+    places = binding.truth
+    nearest = places.corners[np.arange(len(errors)), places.barycentric.argmax(1)]
+    parts = truth_parts[nearest]
+    return {
+        name: float(errors[parts == part].mean()) if (parts == part).any() else None
+        for part, name in enumerate(part_names)
+    }

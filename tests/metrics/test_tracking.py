@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from spams_core.geometry.mesh import Mesh
-from spams_core.metrics.tracking import bind_samples, end_point_errors
+from spams_core.metrics.tracking import bind_samples, end_point_errors, errors_by_part
 
 COUNT = 50_000
 
@@ -64,3 +64,30 @@ def test_every_sample_counts_however_far() -> None:
     assert len(errors) == 10_000
     assert (errors > 9).mean() == pytest.approx(0.5, abs=0.03)
     assert errors.mean() == pytest.approx(0.5 * 9.95, rel=0.06)
+
+
+def test_a_part_that_moves_alone_errs_alone() -> None:
+    """Of two boxes, the truth moves one by 50 mm and the prediction stays; a third part has no samples."""
+    boxes = [trimesh.creation.box((0.2,) * 3).apply_translation([x, 0, 0]) for x in (-1.0, 1.0)]
+    both = trimesh.util.concatenate(boxes)
+    mesh, parts = Mesh(np.asarray(both.vertices), np.asarray(both.faces)), np.repeat([0, 1], 8)
+    binding = bind_samples(mesh, mesh, generator(), COUNT)
+    moved = mesh.vertices + np.array([0.0, 0.03, -0.04]) * parts[:, None]
+    errors = end_point_errors(binding, mesh.vertices, moved)
+    found = errors_by_part(errors, binding, parts, ("still", "moves", "absent"))
+    assert found["still"] == pytest.approx(0.5 * np.sqrt(2 * 6 * 0.2**2 / COUNT), rel=0.05)
+    assert found["moves"] == pytest.approx(0.05, rel=0.01)
+    assert found["absent"] is None
+
+
+def test_sample_belongs_to_the_nearest_corner() -> None:
+    """The share of a triangle that is nearer to one corner in barycentric coordinates is a third."""
+    triangle = Mesh(np.array([[0.0, 0, 0], [1, 0, 0], [0, 1, 0]]), np.array([[0, 1, 2]]))
+    binding = bind_samples(triangle, triangle, generator(), 20_000)
+    # The part's mean error is the part's share if all its samples err by 1 and the others are counted as well.
+    for corner in range(3):
+        parts = np.where(np.arange(3) == corner, 1, 0)
+        owned = binding.truth.barycentric.argmax(1) == corner
+        found = errors_by_part(owned.astype(float), binding, parts, ("others", "corner"))
+        assert found == {"others": 0.0, "corner": 1.0}
+        assert owned.mean() == pytest.approx(1 / 3, abs=0.015)
