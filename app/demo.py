@@ -99,7 +99,9 @@ class Demo(QObject):
             self.finished.emit(error)
             return
         for name, value in json.loads((self._out / "metrics.json").read_text())["mean"].items():
-            print(f"{name:20} {value:.4g}" if value is not None else f"{name:20} -")
+            parts = {f"{name} {part}": number for part, number in value.items()} if isinstance(value, dict) else {}
+            for row, number in (parts or {name: value}).items():
+                print(f"{row:24} {number:.4g}" if number is not None else f"{row:24} -")
         self._say(f"Results are in {self._out}")
         self.finished.emit(None)
 
