@@ -105,7 +105,7 @@ def _in_bounding_box(points: Float[np.ndarray, "N 3"], mesh: Mesh) -> np.ndarray
         return np.zeros(len(points), dtype=bool)
     low, high = mesh.vertices.min(0), mesh.vertices.max(0)
     within: np.ndarray[Any, Any] = np.ones(len(points), dtype=bool)
-    for k in range(3):  # one axis after the other takes a third of the time of .all(1)
+    for k in range(3):  # one axis after the other takes a quarter of the time of .all(1)
         within &= (points[:, k] >= low[k]) & (points[:, k] <= high[k])
     return within
 
