@@ -44,7 +44,7 @@ class Archive:
 
     Attributes:
         path: The archive's folder.
-        kind: What it holds: "spam", "segmenter", "subjects", "clouds", "fit", "checkpoint".
+        kind: What it holds: "spam", "segmenter", "encoder", "subjects", "clouds", "fit", "checkpoint".
         manifest: The whole manifest: format version, kind, settings, input hashes, code version, metrics.
     """
 

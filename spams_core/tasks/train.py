@@ -22,6 +22,7 @@ from spams_core.settings import settings_to_dict
 from spams_core.training.loop import History, LoopSettings, run_training
 from spams_core.training.parts import PartsProblem, PartsTraining
 from spams_core.training.pose import PoseProblem, PoseTraining
+from spams_core.training.pose_encoder import train_pose_encoder
 from spams_core.training.segmenter import train_segmenter
 from spams_core.training.shape import ShapeProblem, ShapeTraining
 
@@ -55,7 +56,7 @@ PRESETS: dict[PresetName, Preset] = {
         ShapeTraining(),
         PartsTraining(),
         PoseTraining(),
-        {"shape": 4_500, "parts": 2_000, "pose": 12_000, "segmenter": 2_800},
+        {"shape": 4_500, "parts": 2_000, "pose": 12_000, "segmenter": 2_800, "encoder": 3_000},
     ),
     # The paper's learning rates: 1e-4 for the networks, 1e-3 for the codes.
     "paper": Preset(
@@ -63,7 +64,7 @@ PRESETS: dict[PresetName, Preset] = {
         ShapeTraining(identities=16, surface_points=512, off_points=512, network_rate=1e-4, code_rate=1e-3),
         PartsTraining(identities=16, points=4096, network_rate=1e-4),
         PoseTraining(instances=32, points=512, network_rate=1e-4, code_rate=1e-3),
-        {"shape": 100_000, "parts": 30_000, "pose": 200_000, "segmenter": 100_000},
+        {"shape": 100_000, "parts": 30_000, "pose": 200_000, "segmenter": 100_000, "encoder": 100_000},
     ),
 }
 """What `--preset` chooses from."""
@@ -71,12 +72,12 @@ PRESETS: dict[PresetName, Preset] = {
 
 @dataclass(frozen=True)
 class TrainSettings:
-    """Train one network; shape comes first, parts and pose build on its codes."""
+    """Train one network; shape comes first, parts and pose build on its codes, the encoder on those of pose."""
 
-    network: Positional[Literal["parts", "shape", "pose", "segmenter"]]
+    network: Positional[Literal["parts", "shape", "pose", "segmenter", "encoder"]]
     """Which network to train."""
     data: Path
-    """Subjects archive from 'spams generate'; for the segmenter the partial clouds made from it."""
+    """Subjects archive from 'spams generate'; for segmenter and encoder the partial clouds made from it."""
     out: Path
     """Model folder; the network goes into a sub-folder of its name, checkpoints beside it."""
     preset: PresetName = "compact"
@@ -126,11 +127,9 @@ def train(settings: TrainSettings) -> Task[Trained]:
     device = choose_device(settings.device)
     preset = PRESETS[settings.preset]
     if settings.network == "segmenter":
-        path, history = yield from train_segmenter(
-            settings.data, settings.out, preset=settings.preset, steps=settings.steps or preset.steps["segmenter"],
-            checkpoint_every_s=settings.checkpoint_every_s, device=device, seed=settings.seed,
-        )  # fmt: skip
-        return Trained(path, history)
+        return (yield from _train_on_clouds(settings, train_segmenter, device))
+    if settings.network == "encoder":
+        return (yield from _train_on_clouds(settings, train_pose_encoder, device))
     subjects = read_subjects(settings.data)
     model_settings = preset.model
     if settings.one_part:
@@ -170,6 +169,17 @@ def train(settings: TrainSettings) -> Task[Trained]:
     }  # fmt: skip
     write_network(settings.out, network, spam, manifest)
     return Trained(settings.out / network, history)
+
+
+def _train_on_clouds(
+    settings: TrainSettings, train_network: Callable[..., Task[tuple[Path, History]]], device: torch.device
+) -> Task[Trained]:
+    steps = settings.steps or PRESETS[settings.preset].steps[settings.network]
+    path, history = yield from train_network(
+        settings.data, settings.out, preset=settings.preset, steps=steps,
+        checkpoint_every_s=settings.checkpoint_every_s, device=device, seed=settings.seed,
+    )  # fmt: skip
+    return Trained(path, history)
 
 
 def _as_one_part(subjects: Subjects) -> Subjects:
