@@ -84,7 +84,7 @@ def identity_stream(seed: int, split: Split, number: int) -> np.random.Generator
 
 
 def outfit_stream(seed: int, split: Split, number: int) -> np.random.Generator:
-    """Source of an identity's clothes, apart from `identity_stream`: dressing someone changes neither body nor poses."""
+    """Source of an identity's clothes, apart from `identity_stream`: they change neither body nor poses."""
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(SPLITS.index(split), number, 1)))
 
 

@@ -1,53 +1,163 @@
-"""The terms of the fitting energy; every one is zero at its optimum and takes plain tensors."""
+"""The terms of the fitting energy, each as its cost and as the weighted rows that Gauss-Newton solves.
+
+A term compares warped model points x, in metres in the world, with one frame's observation. Near the present iterate
+its cost is Σ w (r + a · δx + b δf)²: r a residual, a its derivative by the point, b that by the predicted distance f at
+the point's canonical place, w the weight that a robust penalty leaves it (iteratively reweighted least squares). Every
+cost is zero at its optimum, and its gradient is that of the rows, 2 Σ w r (a · δx + b δf).
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from spams_core.frames import CANONICAL_PER_METRE
+
 __all__ = [
-    "code_prior",
-    "correspondence_term",
-    "free_space_term",
-    "icp_term",
-    "reconstruction_term",
-    "temporal_term",
+    "Rows",
+    "correspondence_rows",
+    "free_space_rows",
+    "icp_rows",
+    "isometry_rows",
+    "reconstruction_rows",
+    "temporal_rows",
 ]
 
+_SQUARED_CM = 1e4  # per m²: 10 mm count 1
+_LEAST_ABSOLUTE = 1e-3  # canonical units: below this ℓ1 is as good as ℓ2
 
-def _mean(values: Tensor, weights: Tensor) -> Tensor:
-    return (values * weights).sum() / weights.sum().clamp_min(1e-9)
+
+@dataclass(frozen=True)
+class Rows:
+    """Linearised residuals of one term at n points of every part (Q) in every frame (T), k rows for each.
+
+    Attributes:
+        cost: [T] the term's value in each frame.
+        residual: [Q, T, n, k] r.
+        by_point: [Q, T, n, k, 3] a.
+        by_distance: [Q, T, n, k] b; None where the term does not see the shape.
+        weight: [Q, T, n, k] w.
+    """
+
+    cost: Float[Tensor, "T"]
+    residual: Float[Tensor, "Q T n k"]
+    by_point: Float[Tensor, "Q T n k 3"]
+    by_distance: Float[Tensor, "Q T n k"] | None
+    weight: Float[Tensor, "Q T n k"]
+
+    def scaled(self, factor: float) -> Rows:
+        """The same term with another weight in the energy."""
+        return Rows(
+            factor * self.cost, self.residual, self.by_point, self.by_distance, factor * self.weight
+        )  # fmt: skip
 
 
-def reconstruction_term(
-    predicted: Float[Tensor, "*batch N"],
-    observed: Float[Tensor, "*batch N"],
-    mask: Bool[Tensor, "*batch N"],
+def _shares(weights: Float[Tensor, "Q T n"]) -> Float[Tensor, "Q T n"]:
+    """Weights that sum to one in each frame, or to zero where nothing counts."""
+    return weights / weights.sum((0, 2), keepdim=True).clamp_min(1e-9)
+
+
+def _geman_mcclure(squared: Tensor, scale: float | None) -> tuple[Tensor, Tensor]:
+    """ρ = σ² s / (σ² + s) of squared residuals s and its slope; without a scale plain squares."""
+    if scale is None:
+        return squared, torch.ones_like(squared)
+    return scale**2 * squared / (scale**2 + squared), (scale**2 / (scale**2 + squared)).square()
+
+
+def icp_rows(
+    model: Float[Tensor, "Q T n 3"],
+    model_normals: Float[Tensor, "Q T n 3"],
+    observed: Float[Tensor, "Q T n 3"],
+    normals: Float[Tensor, "Q T n 3"],
+    weights: Float[Tensor, "Q T n"],
+    scale_m: float | None,
+    tangential: float = 0.1,
+) -> Rows:
+    """L_icp: Geman-McClure penalty of paired points' distances along and across the observed normal.
+
+    ρ(r²) with r² = (n · d)² + tangential ‖d‖², in mm² / 100, so that 10 mm count 1. A surface point moves with the shape
+    by −f along its normal, which is how pairs pull at the shape.
+
+    Args:
+        model: Warped model points, metres.
+        model_normals: Unit normals of the warped surface there.
+        observed: The observed points they are paired with, metres.
+        normals: Unit normals there.
+        weights: 0 for rejected pairs.
+        scale_m: σ; pairs much farther apart hardly count. None is least squares.
+        tangential: Share of the point-to-point distance in the point-to-plane distance.
+    """
+    offset = model - observed
+    along = (offset * normals).sum(-1)
+    cost, slope = _geman_mcclure(along.square() + tangential * offset.square().sum(-1), scale_m)
+    share = _SQUARED_CM * _shares(weights)
+    root = tangential**0.5
+    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
+    by_point = torch.cat([normals.unsqueeze(-2), root * eye], dim=-2)
+    by_distance = -(by_point * model_normals.unsqueeze(-2)).sum(-1) / CANONICAL_PER_METRE
+    residual = torch.cat([along.unsqueeze(-1), root * offset], dim=-1)
+    return Rows(
+        (share * cost).sum((0, 2)),
+        residual,
+        by_point,
+        by_distance,
+        (share * slope).unsqueeze(-1).expand(residual.shape),
+    )
+
+
+def correspondence_rows(
+    model: Float[Tensor, "Q T n 3"],
+    observed: Float[Tensor, "Q T n 3"],
+    weights: Float[Tensor, "Q T n"],
+    scale_m: float | None,
+) -> Rows:
+    """L_seg: Geman-McClure penalty between observed points and the warp of their predicted canonical points.
+
+    In the same unit as `icp_rows`: 10 mm count 1.
+    """
+    offset = model - observed
+    cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
+    share = _SQUARED_CM * _shares(weights)
+    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
+    return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
+
+
+def reconstruction_rows(
+    predicted: Float[Tensor, "Q T n"],
+    observed: Float[Tensor, "Q T n"],
+    gradient: Float[Tensor, "Q T n 3"],
+    mask: Bool[Tensor, "Q T n"],
     truncation: float,
-) -> Tensor:
-    """L_r: clamped ℓ1 between predicted and observed signed distance.
+) -> Rows:
+    """L_r: clamped ℓ1 between predicted and observed signed distance, canonical units.
 
     Points on the wrong side of a surface count half as much again as others, those on the right side and too far half
     as little (NPMs' hard-sample weight 1 + ½ sign(s) sign(s − ŝ), Palafox et al. 2021).
 
     Args:
-        predicted: ŝ of the canonical point, canonical units.
-        observed: s of the warped point, canonical units.
+        predicted: ŝ of the canonical point.
+        observed: s of the warped point.
+        gradient: Derivative of s by the warped point, per metre.
         mask: M_o and M_part: observed, near the seen surface, and of the part that is seen there.
         truncation: Both distances are clamped to ± this.
     """
     s, s_hat = observed.clamp(-truncation, truncation), predicted.clamp(-truncation, truncation)
-    hard = 1 + 0.5 * torch.sign(s.detach()) * torch.sign((s - s_hat).detach())
-    return _mean(hard * (s - s_hat).abs(), mask.to(s.dtype))
+    residual = s - s_hat
+    hard = 1 + 0.5 * torch.sign(s) * torch.sign(residual)
+    share = _shares(mask.to(s.dtype)) * hard
+    return _least_absolute(residual, share, gradient, observed.abs() < truncation, predicted.abs() < truncation)
 
 
-def free_space_term(
-    predicted: Float[Tensor, "*batch N"],
-    bound: Float[Tensor, "*batch N"],
-    free: Bool[Tensor, "*batch N"],
+def free_space_rows(
+    predicted: Float[Tensor, "Q T n"],
+    bound: Float[Tensor, "Q T n"],
+    gradient: Float[Tensor, "Q T n 3"],
+    free: Bool[Tensor, "Q T n"],
     truncation: float,
-) -> Tensor:
+) -> Rows:
     """Penalty of a body where the depth camera saw through: how far ŝ falls short of the least possible distance.
 
     Mean over all points, so that it fades as fewer points lie in free space.
@@ -55,66 +165,78 @@ def free_space_term(
     Args:
         predicted: ŝ of the canonical point, canonical units.
         bound: Lower bound of the distance of the warped point, canonical units.
+        gradient: Derivative of the bound by the warped point, per metre.
         free: Where the bound holds.
         truncation: Both are clamped to ± this.
     """
     short = bound.clamp(-truncation, truncation) - predicted.clamp(-truncation, truncation)
-    return (short.clamp_min(0) * free).mean()
+    counted = free & (short > 0)
+    share = counted.to(short.dtype) / (short.shape[0] * short.shape[2])
+    # A point deep in free space keeps its gradient, or it would never come back.
+    return _least_absolute(short, share, gradient, counted, predicted.abs() < truncation)
 
 
-def icp_term(
-    model: Float[Tensor, "*batch N 3"],
-    observed: Float[Tensor, "*batch N 3"],
-    normals: Float[Tensor, "*batch N 3"],
-    weights: Float[Tensor, "*batch N"],
-    scale_m: float,
-    tangential: float = 0.1,
-) -> Tensor:
-    """L_icp: Geman-McClure penalty of paired points' distances along and across the observed normal.
+def _least_absolute(
+    residual: Tensor,
+    share: Tensor,
+    gradient: Tensor,
+    by_observed: Bool[Tensor, "..."],
+    by_predicted: Bool[Tensor, "..."],
+) -> Rows:
+    magnitude = residual.abs()
+    # Huber's ℓ1: quadratic below `_LEAST_ABSOLUTE`, so that the slope is defined at 0.
+    small = magnitude < _LEAST_ABSOLUTE
+    cost = torch.where(small, magnitude.square() / (2 * _LEAST_ABSOLUTE), magnitude - _LEAST_ABSOLUTE / 2)
+    weight = share / (2 * magnitude.clamp_min(_LEAST_ABSOLUTE))
+    return Rows(
+        (share * cost).sum((0, 2)),
+        residual.unsqueeze(-1),
+        (gradient * by_observed.unsqueeze(-1)).unsqueeze(-2),
+        -by_predicted.to(residual.dtype).unsqueeze(-1),
+        weight.unsqueeze(-1),
+    )
 
-    ρ(r²) = σ² r² / (σ² + r²) with r² = (n · d)² + tangential · ‖d‖², in mm² / 100, so that 10 mm count 1.
+
+def temporal_rows(
+    model: Float[Tensor, "Q T n 3"], expected: Float[Tensor, "Q T n 3"], weights: Float[Tensor, "T"], scale_m: float
+) -> Rows:
+    """L_t: Geman-McClure penalty of the way of a surface point to the middle between its neighbours in time.
+
+    An even motion costs nothing; 10 mm count 1.
 
     Args:
         model: Warped model points, metres.
-        observed: The observed points they are paired with, metres.
-        normals: Unit normals there.
-        weights: 0 for rejected pairs.
-        scale_m: σ; pairs much farther apart hardly count.
-        tangential: Share of the point-to-point distance in the point-to-plane distance.
+        expected: Mean of the same points' places in the neighbouring frames; held fixed.
+        weights: 0 for frames without neighbours.
+        scale_m: σ; a sudden motion costs no more than about σ².
     """
-    offset = model - observed
-    squared = (offset * normals).sum(-1).square() + tangential * offset.square().sum(-1)
-    return 1e4 * _mean(scale_m**2 * squared / (scale_m**2 + squared), weights)
+    offset = model - expected
+    cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
+    share = _SQUARED_CM * weights[:, None] / (offset.shape[0] * offset.shape[2])
+    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
+    return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
 
 
-def correspondence_term(
-    model: Float[Tensor, "*batch N 3"],
-    observed: Float[Tensor, "*batch N 3"],
-    weights: Float[Tensor, "*batch N"],
-    scale_m: float,
-) -> Tensor:
-    """Geman-McClure penalty of the distance between observed points and the warp of their predicted canonical points.
+def isometry_rows(
+    posed: Float[Tensor, "Q T n 3"], partner: Float[Tensor, "Q T n 3"], rest: Float[Tensor, "Q 1 n"], scale: float
+) -> Rows:
+    """Near-isometry: surface points keep their distance to a close partner in every pose, relative to that distance.
 
-    In the same unit as `icp_term`: 10 mm count 1.
-    """
-    squared = (model - observed).square().sum(-1)
-    return 1e4 * _mean(scale_m**2 * squared / (scale_m**2 + squared), weights)
-
-
-def temporal_term(flow: Float[Tensor, "T N 3"], adjacent: Bool[Tensor, "T1"], beta: float = 0.02) -> Tensor:
-    """L_t: smooth ℓ1 between the flows of the same canonical points in neighbouring frames.
+    Geman-McClure of the strain, because skin does stretch at joints. `by_point` is the derivative by the difference of
+    the two points, canonical units.
 
     Args:
-        flow: Flows of the same points in T frames, canonical units.
-        adjacent: For each of the T − 1 pairs, whether the two frames follow each other in the recording.
-        beta: Where ℓ2 turns into ℓ1, canonical units.
+        posed: Warped points, posed frame.
+        partner: Their warped partners.
+        rest: Distances of each point and its partner in the canonical pose.
+        scale: σ, a strain.
     """
-    if len(flow) < 2 or not adjacent.any():
-        return flow.new_zeros(())
-    pairs = torch.nn.functional.smooth_l1_loss(flow[1:], flow[:-1], beta=beta, reduction="none")
-    return pairs[adjacent].mean()
-
-
-def code_prior(z: Float[Tensor, "*batch K"]) -> Tensor:
-    """L_c: mean squared Mahalanobis distance of codes to the training codes, per coordinate."""
-    return z.square().mean()
+    difference = posed - partner
+    length = difference.norm(dim=-1)
+    strain = length / rest - 1
+    cost, slope = _geman_mcclure(strain.square(), scale)
+    share = 1.0 / (posed.shape[0] * posed.shape[2])
+    direction = difference / (length * rest).clamp_min(1e-9).unsqueeze(-1)
+    return Rows(
+        share * cost.sum((0, 2)), strain.unsqueeze(-1), direction.unsqueeze(-2), None, (share * slope).unsqueeze(-1)
+    )

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from spams_core.data.fit import Fit
-from spams_core.fitting.solve import CanonicalSurface, posed_vertices
+from spams_core.fitting.surface import CanonicalSurface, posed_vertices
 from spams_core.frames import world_from_posed
 from spams_core.geometry.mesh import Mesh, vertex_normals
 from spams_core.geometry.nearest import closest_on_surface, nearest_points

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["rotation_from_vector", "skew", "weighted_procrustes"]
+__all__ = ["left_jacobian", "rotation_from_vector", "skew", "weighted_procrustes"]
 
 
 def skew(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
@@ -28,6 +28,22 @@ def rotation_from_vector(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*b
     angle = safe.sqrt()
     first = torch.where(small, 1 - squared / 6 + squared**2 / 120, angle.sin() / angle)
     second = torch.where(small, 0.5 - squared / 24 + squared**2 / 720, (1 - angle.cos()) / safe)
+    cross = skew(vector)
+    eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
+    return eye + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)
+
+
+def left_jacobian(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
+    """J with R(v + δ) ≈ R(J δ) R(v) for small δ (Barfoot, State Estimation for Robotics, eq. 7.77b).
+
+    J = I + (1 − cos θ)/θ² [v]× + (θ − sin θ)/θ³ [v]×²; at v = 0 the fractions are replaced by their Taylor series.
+    """
+    squared = (vector * vector).sum(-1)
+    small = squared < 1e-3
+    safe = torch.where(small, torch.ones_like(squared), squared)
+    angle = safe.sqrt()
+    first = torch.where(small, 0.5 - squared / 24 + squared**2 / 720, (1 - angle.cos()) / safe)
+    second = torch.where(small, 1 / 6 - squared / 120 + squared**2 / 5040, (angle - angle.sin()) / (angle * safe))
     cross = skew(vector)
     eye = torch.eye(3, dtype=vector.dtype, device=vector.device)
     return eye + first[..., None, None] * cross + second[..., None, None] * (cross @ cross)

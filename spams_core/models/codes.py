@@ -29,8 +29,14 @@ class CodeSpace:
     basis: Float[Tensor, "K Q D"]
 
     @classmethod
-    def of(cls, codes: Float[Tensor, "I Q D"], components: int) -> CodeSpace:
+    def of(cls, codes: Float[Tensor, "I Q D"], components: int, *, joined: bool = True) -> CodeSpace:
         """Principal components of training codes; at most `components`, fewer when the codes span fewer.
+
+        Args:
+            codes: Training codes.
+            components: Most coordinates.
+            joined: Whether a coordinate may move all parts, as they go together in training; otherwise every coordinate
+                moves one part, and all parts have equally many.
 
         Raises:
             InputError: There are fewer than two codes.
@@ -38,6 +44,10 @@ class CodeSpace:
         if len(codes) < 2:
             raise InputError("The model holds fewer than two training codes; a prior needs more. Train it again.")
         mean = codes.mean(0)
+        if not joined:
+            each = part_directions(codes, max(1, components // codes.shape[1]))
+            blocks = torch.diag_embed(each.permute(1, 2, 0)).permute(2, 0, 3, 1).flatten(0, 1)
+            return cls(mean, blocks[blocks.flatten(1).norm(dim=1) > 0])
         _, singular, directions = torch.linalg.svd((codes - mean).flatten(1), full_matrices=False)
         rank = min(components, int((singular > 1e-5 * singular[0]).sum()), len(codes) - 1)
         scale = singular[:rank] / (len(codes) - 1) ** 0.5

@@ -48,11 +48,11 @@ class PoseEncoderSettings:
     """Cells per axis."""
     extent: float = 1.1
     """Half the edge of the gridded cube around the cloud's median, canonical units; points outside are not seen."""
-    widths: tuple[int, ...] = (24, 48, 96)
+    widths: tuple[int, ...] = (24, 48)
     """Features of each level."""
-    layers: tuple[int, ...] = (1, 2, 2)
+    layers: tuple[int, ...] = (1, 2)
     """Convolutions of each level; the first one halves the grid."""
-    squeeze: int = 32
+    squeeze: int = 8
     """Features per cell of the last level that go on to the fully connected layers."""
     hidden: int = 256
     """Units of the fully connected layer."""
@@ -75,7 +75,7 @@ COMPACT = PoseEncoderSettings()
 """Trains on one CPU core in about a quarter of an hour."""
 
 PAPER = PoseEncoderSettings(
-    points=8192, grid=64, widths=(32, 64, 128, 256), layers=(1, 2, 2, 2), squeeze=64, hidden=1024, components=256
+    points=8192, grid=64, widths=(32, 64, 128), layers=(1, 2, 2), squeeze=32, hidden=1024, components=256
 )
 """A grid of 64³ cells, for a GPU."""
 
@@ -168,6 +168,7 @@ class PoseEncoder(nn.Module):
                 ]  # fmt: skip
                 inputs = width
         squeeze = settings.squeeze
+        # Few features of 8³ cells tell where the root and the limbs are; many features of 4³ cells learn that far slower.
         convolutions += [nn.Conv3d(inputs, squeeze, 1, bias=False), nn.BatchNorm3d(squeeze), nn.ReLU(), nn.Flatten()]
         self.convolutions = nn.Sequential(*convolutions)
         cells = (settings.grid // 2 ** len(settings.widths)) ** 3

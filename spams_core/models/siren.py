@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
-from spams_core.geometry.rigid import rotation_from_vector
+from spams_core.geometry.rigid import left_jacobian, rotation_from_vector, skew
 
 __all__ = ["Blocks", "PartSirens", "SirenSettings", "gather_blocks", "scatter_blocks"]
 
@@ -31,7 +31,7 @@ class SirenSettings:
     mapping_width: int = 128
     """Units of those layers."""
     rigid: bool = False
-    """For flows: the mapping network gives a rigid motion about the part's pivot too, and the SIREN only what is left."""
+    """For flows: the mapping network gives a rigid motion about the part's pivot, the SIREN only what is left."""
 
     def __post_init__(self) -> None:
         if min(self.layers, self.width, self.mapping_layers, self.mapping_width) < 1 or self.omega <= 0:
@@ -56,8 +56,8 @@ class _PartLinear(nn.Module):
 class PartSirens(nn.Module):
     """Q SIRENs with FiLM conditioning (Chan et al. 2021, §3.1): h ← sin(ω (1 + γ) ⊙ (W h + b) + β).
 
-    A mapping network of LeakyReLU layers turns a part's code into γ and β of every hidden layer. With `rigid` it gives a
-    rotation vector r and a translation t as well, and a point x moves by R(r) (x − c) + c + t − x plus the SIREN's output.
+    A mapping network of LeakyReLU layers turns a part's code into γ and β of every hidden layer. With `rigid` it gives
+    a rotation vector r and a translation t as well, and x moves by R(r) (x − c) + c + t − x plus the SIREN's output.
 
     Buffers:
         pivot [Q, 3]: c, the centre of each part; only with `rigid`.
@@ -139,6 +139,68 @@ class PartSirens(nn.Module):
         centred = points - pivot
         turned = centred @ rotation_from_vector(motion[..., :3]).mT
         return out + turned - centred + motion[..., None, 3:]
+
+    def with_jacobian(
+        self, points: Float[Tensor, "Q G N 3"], codes: Float[Tensor, "Q G D"], first: int = 0
+    ) -> tuple[Float[Tensor, "Q G N o"], Float[Tensor, "Q G N o E"]]:
+        """Outputs and their derivatives by the codes' entries from `first` on, block k of part k; E = D − first.
+
+        Backwards through the layers per point and output to every γ and β (three outputs cost three passes, where a pass
+        per code entry would cost D), then once per code through the mapping network.
+        """
+        film, by_code = self._film_with_jacobian(codes, first)
+        parts, groups = film.shape[:2]
+        omega, width = self.settings.omega, self.settings.width
+        modulation = film[..., : self._modulation].reshape(parts, groups, self.settings.layers, 2, width)
+        h = points.expand(parts, groups, -1, -1)
+        count = h.shape[2]
+        linear, angles = [], []
+        for index, layer in enumerate(self.hidden):
+            z = layer(h.reshape(parts, groups * count, -1), None).reshape(parts, groups, count, width)
+            gamma, beta = modulation[:, :, index, 0].unsqueeze(2), modulation[:, :, index, 1].unsqueeze(2)
+            angle = torch.addcmul(beta, omega * (1 + gamma), z)
+            linear.append(z)
+            angles.append(angle)
+            h = torch.sin(angle)
+        out: Tensor = self.last(h.reshape(parts, groups * count, width), None).reshape(parts, groups, count, -1)
+        outputs = out.shape[-1]
+        by_layer = by_code[:, :, : self._modulation].reshape(parts, groups, self.settings.layers, 2, width, -1)
+        slope = self.last.weight.mT[:, None, None].expand(parts, groups, count, outputs, width)
+        flat = (parts, groups, count * outputs, width)
+        jacobian = out.new_zeros(parts, groups, count * outputs, by_code.shape[-1])
+        for index in reversed(range(self.settings.layers)):
+            slope = slope * angles[index].cos().unsqueeze(3)
+            jacobian += (slope * (omega * linear[index]).unsqueeze(3)).reshape(flat) @ by_layer[:, :, index, 0]
+            jacobian += slope.reshape(flat) @ by_layer[:, :, index, 1]
+            if index:
+                gamma = modulation[:, :, index, 0][:, :, None, None]
+                slope = (slope * (omega * (1 + gamma))).reshape(parts, -1, width) @ self.hidden[index].weight.mT
+                slope = slope.reshape(parts, groups, count, outputs, -1)
+        jacobian = jacobian.reshape(parts, groups, count, outputs, -1)
+        if not self.settings.rigid:
+            return out, jacobian
+        motion = film[..., self._modulation :]
+        centred = points - self.pivot[:, None, None]
+        turned = centred @ rotation_from_vector(motion[..., :3]).mT
+        by_vector = -skew(turned) @ left_jacobian(motion[..., :3]).unsqueeze(2)
+        by_motion = by_code[:, :, self._modulation :].unsqueeze(2)
+        by_rotation = by_vector.reshape(parts, groups, count * outputs, 3) @ by_motion[:, :, 0, :3]
+        jacobian = jacobian + by_rotation.reshape(jacobian.shape) + by_motion[..., 3:, :]
+        return out + turned - centred + motion[..., None, 3:], jacobian
+
+    def _film_with_jacobian(
+        self, codes: Float[Tensor, "Q G D"], first: int
+    ) -> tuple[Float[Tensor, "Q G M"], Float[Tensor, "Q G M E"]]:
+        h = codes
+        slope: Tensor | None = None
+        for layer in self.mapping:
+            z = layer(h, None)
+            weight = layer.weight.mT[:, None]  # [Q, 1, o, i]
+            slope = weight[..., first:].expand(-1, codes.shape[1], -1, -1) if slope is None else weight @ slope
+            slope = slope * torch.where(z > 0, 1.0, 0.2).unsqueeze(-1)
+            h = nn.functional.leaky_relu(z, 0.2)
+        assert slope is not None
+        return self.film_head(h, None), self.film_head.weight.mT[:, None] @ slope
 
 
 @dataclass(frozen=True)

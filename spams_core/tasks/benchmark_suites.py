@@ -12,7 +12,7 @@ from spams_core.data.recording import read_sequence
 from spams_core.errors import InputError
 from spams_core.io.archive import hash_file
 from spams_core.resources import resource_path
-from spams_core.settings import settings_from_dict, settings_to_dict
+from spams_core.settings import settings_to_dict
 from spams_core.tasks.benchmark_methods import METHODS, MethodName
 from spams_core.tasks.render import RenderSettings
 
@@ -80,7 +80,7 @@ def _paper() -> tuple[RenderSettings, ...]:
 
 def _dressed() -> tuple[RenderSettings, ...]:
     """Four dressed bodies that walk a winding circle: more than two metres, turning by more than half a circle."""
-    scenes = (
+    return tuple(
         RenderSettings(
             out=Path(f"{number:02d}"),
             identity=100 + number,
@@ -92,10 +92,10 @@ def _dressed() -> tuple[RenderSettings, ...]:
             elevation_deg=elevation,
             distance_m=4.2,
             seed=200 + number,
+            garments=True,
         )
         for number, (azimuth, elevation) in enumerate(((30.0, 5.0), (120.0, 12.0), (210.0, 0.0), (300.0, 18.0)))
     )
-    return tuple(settings_from_dict(RenderSettings, {**settings_to_dict(scene), "garments": True}) for scene in scenes)
 
 
 SUITES: Mapping[SuiteName, Suite] = {

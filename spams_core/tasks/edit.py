@@ -16,7 +16,7 @@ from spams_core.data.fit import Fit, read_fit, write_fit
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.result import build_fit
-from spams_core.fitting.solve import canonical_surface
+from spams_core.fitting.surface import canonical_surface
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import hash_file, require_new
 from spams_core.models.codes import part_directions

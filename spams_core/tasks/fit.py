@@ -15,15 +15,17 @@ import torch
 from tyro.conf import Positional
 
 from spams_core.data.fit import Fit, write_fit
-from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import DepthSequence, SubjectPoints
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.result import build_fit
 from spams_core.fitting.solve import Solver, SolveSettings
+from spams_core.fitting.starts import articulated_start, encoder_start, mean_start
 from spams_core.geometry.tsdf import observe_distance
 from spams_core.io.archive import hash_file, require_new
+from spams_core.models.pose_encoder import read_pose_encoder, require_same_codes
 from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
@@ -40,12 +42,12 @@ Preset = Literal["fast", "accurate", "paper"]
 PRESETS: Mapping[Preset, SolveSettings] = {
     "fast": SolveSettings(),
     "accurate": SolveSettings(
-        align_iterations=160, rounds=12, iterations=20, part_points=160, surface_points=128, mesh_resolution=160
+        rounds=7, joint_rounds=5, part_points=128, surface_points=80, match_resolution=96, mesh_resolution=160
     ),
     # 20k points per frame and 500k around the canonical surface over the rounds, as in the paper.
     "paper": SolveSettings(
-        align_iterations=300, rounds=50, iterations=20, part_points=3334, surface_points=1667, match_resolution=128,
-        mesh_resolution=256,
+        rounds=15, joint_rounds=35, iterations=10, part_points=3334, surface_points=1667, match_resolution=128,
+        mesh_resolution=256, window=1,
     ),
 }  # fmt: skip
 """What `--preset` chooses from."""
@@ -70,6 +72,9 @@ class FitSettings:
     """How long and how finely to fit; paper has the paper's sizes and wants a GPU."""
     frames: str = ":"
     """Frames to fit, as start:stop:step."""
+    labels: Literal["segmenter", "recording"] = "segmenter"
+    """Where the part of each point comes from: the segmenter, or the recording's folder labels/, to tell the error of
+    the fit from that of the segmenter."""
     device: DeviceName = "auto"
     """Where to compute."""
     seed: int = 0
@@ -123,6 +128,10 @@ def fit(settings: FitSettings) -> Task[Fit]:
     segmenter = read_segmenter(labeller, device)
     if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
         raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
+    encoder = None
+    if solve.pose_encoder and (model / "encoder").exists():
+        encoder = read_pose_encoder(model / "encoder", device)
+        require_same_codes(encoder, spam, model / "encoder")
     generator = np.random.default_rng(settings.seed)
     subjects: list[SubjectPoints] = []
     labelled: list[CloudLabels] = []
@@ -133,6 +142,11 @@ def fit(settings: FitSettings) -> Task[Fit]:
         yield Progress(min(start + 4, len(frames)), len(frames), "Labelling the points")
     clouds, times_s = [seen.points_world for seen in subjects], [float(t) / sequence.fps for t in frames]
     labelled = agree_on_sides(labelled, clouds, segmenter.settings.part_names, times_s)
+    if settings.labels == "recording":
+        labelled = [
+            _with_true_parts(sequence, int(t), seen, found)
+            for t, seen, found in zip(frames, subjects, labelled, strict=True)
+        ]
     if spam.part_count == 1:
         labelled = [dataclasses.replace(found, labels=np.zeros_like(found.labels)) for found in labelled]
     observations = [
@@ -141,7 +155,14 @@ def fit(settings: FitSettings) -> Task[Fit]:
     ]
     gaps = np.diff(frames)
     adjacent = torch.from_numpy((np.abs(gaps) / sequence.fps <= 0.25) & (gaps == gaps.min(initial=1 << 30)))
-    solver = Solver(spam, observations, adjacent, solve, torch.Generator().manual_seed(settings.seed))
+    random = torch.Generator().manual_seed(settings.seed)
+    yield Progress(1, 1, "Placing the body")
+    starts = [mean_start(spam, observations)]
+    if encoder is not None:
+        starts.append(encoder_start(encoder, observations, sequence.camera))
+    if solve.articulated:
+        starts.append(articulated_start(spam, observations, adjacent, solve, random))
+    solver = Solver(spam, observations, adjacent, starts, solve, random)
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
     solving = solver.run()
     while True:
@@ -182,6 +203,14 @@ def fit(settings: FitSettings) -> Task[Fit]:
     manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     write_fit(settings.out, result)
     return result
+
+
+def _with_true_parts(sequence: DepthSequence, t: int, seen: SubjectPoints, found: CloudLabels) -> CloudLabels:
+    """The labels of the recording where it has any, those of the segmenter elsewhere."""
+    truth = read_true_parts(sequence, t, seen, found.probabilities.shape[1])
+    if truth is None:
+        raise InputError(f"{sequence.name} has no folder labels/ with true parts. Fit it with --labels segmenter.")
+    return dataclasses.replace(found, labels=np.where(truth >= 0, truth, found.labels).astype(np.int32))
 
 
 def _observe(

@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 from spams_core.data.poses import ANGLES, NEUTRAL_DEG, Motion, carried, poses_from_angles, sample_motion
 from spams_core.data.retarget import retarget
 from spams_core.data.subjects import Split
-from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream
+from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream, outfit_stream
 from spams_core.data.virtual_camera import (
     SensorNoise,
     apply_noise,
@@ -60,6 +60,8 @@ class RenderSettings:
     """Number of the identity within its split."""
     identity_seed: int = 0
     """Seed that `spams generate` was given."""
+    garments: bool = False
+    """Dress the body: smooth offsets from the skin, as of clothes, hair and shoes."""
     action: Literal["walk", "perform", "wave"] = "walk"
     """What the subject does without a motion clip: walk through the room, move freely in place, or take two steps
     while waving the right arm."""
@@ -139,6 +141,9 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
     yield Progress(0, frames, "Load the body model")
     bodies = BodyGenerator()
     identity = bodies.sample_identity(identity_stream(settings.identity_seed, settings.split, settings.identity))
+    if settings.garments:
+        outfit = outfit_stream(settings.identity_seed, settings.split, settings.identity)
+        identity = bodies.dressed(identity, outfit)
     motion = _turned(bodies.grounded(identity, acted), settings.turn_deg)
     posed = torch.from_numpy(bodies.posed(identity, motion.poses).astype(np.float64))
     world = world_from_posed(

@@ -55,15 +55,17 @@ PRESETS: dict[PresetName, Preset] = {
         COMPACT,
         ShapeTraining(),
         PartsTraining(),
-        PoseTraining(),
-        {"shape": 4_500, "parts": 2_000, "pose": 12_000, "segmenter": 2_800, "encoder": 3_000},
+        PoseTraining(instances=48, points=32),
+        {"shape": 5_000, "parts": 2_000, "pose": 9_000, "segmenter": 3_200, "encoder": 5_000},
     ),
     # The paper's learning rates: 1e-4 for the networks, 1e-3 for the codes.
     "paper": Preset(
         PAPER,
-        ShapeTraining(identities=16, surface_points=512, off_points=512, network_rate=1e-4, code_rate=1e-3),
+        ShapeTraining(
+            identities=16, surface_points=512, off_points=512, network_rate=1e-4, code_rate=1e-3, code_start="random"
+        ),
         PartsTraining(identities=16, points=4096, network_rate=1e-4),
-        PoseTraining(instances=32, points=512, network_rate=1e-4, code_rate=1e-3),
+        PoseTraining(instances=32, points=512, network_rate=1e-4, code_rate=1e-3, code_start="random"),
         {"shape": 100_000, "parts": 30_000, "pose": 200_000, "segmenter": 100_000, "encoder": 100_000},
     ),
 }

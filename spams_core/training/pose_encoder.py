@@ -47,15 +47,12 @@ class PoseEncoderTraining:
     """Surface points per cloud and part at which flow and root are compared."""
     pool: int = 256
     """Surface points per identity and part that those are drawn from."""
-    network_rate: float = 2e-3
+    network_rate: float = 1e-3
     """Adam's starting learning rate."""
     coefficient_weight: float = 0.02
     """Weight of the whitened coordinates' mean squared error."""
     ramp: float = 0.5
-    """Share of the training over which the augmentation grows from a fifth to its full strength and the rear views from
-    rare to frequent: poses mean nothing before the facing is known, and that is learned sooner from front views."""
-    rear_weights: tuple[float, float] = (0.1, 1.0)
-    """How often a rear view is drawn against a front view, before and after the ramp."""
+    """Share of the training over which the augmentation grows from a fifth to its full strength."""
     validation_share: float = 0.04
     """Share of the posed instances whose clouds are kept for validation."""
     validation_clouds: int = 256
@@ -66,10 +63,11 @@ class PoseEncoderTraining:
     def __post_init__(self) -> None:
         if min(self.batch, self.points, self.pool, self.validation_clouds) < 1 or self.network_rate <= 0:
             raise InputError("pose encoder training: batches, points, pool and network_rate must be positive.")
-        if self.coefficient_weight < 0 or min(self.rear_weights) <= 0:
-            raise InputError("pose encoder training: coefficient_weight and rear_weights must not be negative or zero.")
-        if not 0 < self.ramp <= 1 or not 0 < self.validation_share < 1:
-            raise InputError("pose encoder training: ramp must lie in (0, 1] and validation_share in (0, 1).")
+        if self.coefficient_weight < 0 or not 0 < self.ramp <= 1 or not 0 < self.validation_share < 1:
+            raise InputError(
+                "pose encoder training: coefficient_weight must not be negative, ramp must lie in (0, 1] and "
+                "validation_share in (0, 1)."
+            )
         if self.augment.mirror:
             raise InputError("pose encoder training: pose codes have no mirror image. Set augment.mirror to false.")
 
@@ -167,8 +165,6 @@ class PoseEncoderProblem:
         count = max(1, round(settings.validation_share * len(instances)))
         held_out = torch.isin(clouds.code, instances[order[:count]])
         self._rows, self._held_out = (mask.nonzero().squeeze(1) for mask in (~held_out, held_out))
-        # The camera stands in the direction of the upright frame's +z, the body faces the posed frame's.
-        self._rear = clouds.root_rotation[self._rows, 2, 2] < 0
 
     @property
     def module(self) -> nn.Module:
@@ -182,11 +178,9 @@ class PoseEncoderProblem:
     def losses(self, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """Mean ℓ2 lengths of the flow's and of the root's error, and squared error of the whitened coordinates."""
         settings, clouds = self._settings, self._clouds
-        progress = min(1.0, step / self._ramp_steps)
-        rare, frequent = settings.rear_weights
-        weights = torch.where(self._rear, rare + progress * (frequent - rare), 1.0)
-        rows = self._rows[torch.multinomial(weights, settings.batch, replacement=True, generator=generator)]
-        seen = distort(clouds.points[rows].float(), settings.augment.scaled(0.2 + 0.8 * progress), generator)
+        rows = self._rows[torch.randint(len(self._rows), (settings.batch,), generator=generator)]
+        strength = 0.2 + 0.8 * min(1.0, step / self._ramp_steps)
+        seen = distort(clouds.points[rows].float(), settings.augment.scaled(strength), generator)
         # The root is a point of the body and moves along; a widened body stands as it stood.
         rotation = seen.rotation @ clouds.root_rotation[rows]
         translation = (seen.linear @ clouds.root_translation[rows][..., None]).squeeze(-1) + seen.shift

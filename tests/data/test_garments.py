@@ -48,7 +48,7 @@ def test_what_is_not_covered_stays_bare():
 
 def test_trouser_legs_flare_towards_the_hem_and_leave_room_between_the_legs():
     skin = ball_skin("thigh")
-    left_leg = VERTICES + [0.3, 0.0, 0.0]
+    left_leg = VERTICES + np.array([0.3, 0.0, 0.0])
     flared = Garments({"thigh": 0.02}, 0.0, 0.0, 1.0, 0.0, np.zeros((1, 3)), np.zeros(1))
     worn = thickness_m(flared, left_leg, FACES, skin)
     bottom, top = left_leg[:, 1].argmin(), left_leg[:, 1].argmax()

@@ -1,119 +1,164 @@
-"""Every term: a known value, zero at its optimum, gradients."""
+"""The energy's terms: known values, zero at the optimum, and rows whose gradient is the cost's."""
 
-import math
+from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
 from spams_core.fitting.energy import (
-    code_prior,
-    correspondence_term,
-    free_space_term,
-    icp_term,
-    reconstruction_term,
-    temporal_term,
+    Rows,
+    correspondence_rows,
+    free_space_rows,
+    icp_rows,
+    isometry_rows,
+    reconstruction_rows,
+    temporal_rows,
 )
 
-D = torch.float64
+SHAPE = (2, 3, 5)
 
 
-def test_reconstruction_known_value():
-    predicted = torch.tensor([0.01, -0.01, 0.9, 0.02], dtype=D)
-    observed = torch.tensor([0.03, 0.01, 0.9, 0.5], dtype=D)
-    mask = torch.tensor([True, True, True, False])
-    # Too far on the right side (sign s = sign(s − ŝ)) weighs 1.5; the third is clamped to equality.
-    expected = (1.5 * 0.02 + 1.5 * 0.02 + 0) / 3
-    assert reconstruction_term(predicted, observed, mask, 0.05).item() == pytest.approx(expected)
+def draw(seed: int, *shape: int, scale: float = 1.0) -> Tensor:
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def test_reconstruction_eases_points_whose_distance_only_overshoots():
-    one = torch.ones(1, dtype=torch.bool)
-    over = reconstruction_term(torch.tensor([0.03], dtype=D), torch.tensor([0.01], dtype=D), one, 0.05)
-    under = reconstruction_term(torch.tensor([0.01], dtype=D), torch.tensor([0.03], dtype=D), one, 0.05)
-    assert over.item() == pytest.approx(0.5 * 0.02)
-    assert under.item() == pytest.approx(1.5 * 0.02)
+def directions(seed: int) -> Tensor:
+    return torch.nn.functional.normalize(draw(seed, *SHAPE, 3), dim=-1)
 
 
-def test_reconstruction_ignores_masked_points_and_survives_an_empty_mask():
-    none = torch.zeros(3, dtype=torch.bool)
-    assert reconstruction_term(torch.ones(3), torch.zeros(3), none, 0.05).item() == 0
+def row_gradient(rows: Rows) -> Tensor:
+    """2 Σ_k w r a, per point."""
+    return 2 * ((rows.weight * rows.residual).unsqueeze(-1) * rows.by_point).sum(-2)
 
 
-def test_free_space_counts_only_what_falls_short_of_the_bound():
-    predicted = torch.tensor([-0.02, 0.03, -0.02, -1.0], dtype=D)
-    bound = torch.tensor([0.01, 0.01, 0.5, 0.5], dtype=D)
-    free = torch.tensor([True, True, True, False])
-    # 0.01 + 0.02 short; the second is far enough out; the third's bound is clamped to 0.05.
-    expected = (0.03 + 0 + 0.07) / 4
-    assert free_space_term(predicted, bound, free, 0.05).item() == pytest.approx(expected)
+def check_gradient(term: Callable[[Tensor], Rows], at: Tensor) -> None:
+    """The rows' gradient by the points is that of the cost."""
+    points = at.clone().requires_grad_()
+    rows = term(points)
+    (true,) = torch.autograd.grad(rows.cost.sum(), points)
+    torch.testing.assert_close(row_gradient(rows).detach(), true)
 
 
-def test_icp_counts_ten_millimetres_as_one():
-    observed = torch.zeros(1, 3, dtype=D)
-    normal = torch.tensor([[0.0, 0.0, 1.0]], dtype=D)
-    model = torch.tensor([[0.0, 0.0, 0.01]], dtype=D)
-    value = icp_term(model, observed, normal, torch.ones(1, dtype=D), 1e3, tangential=0.0)
-    assert value.item() == pytest.approx(1.0, rel=1e-6)
+def test_icp_counts_ten_millimetres_along_the_normal_as_one():
+    observed, normals, weights = torch.zeros(1, 1, 1, 3), torch.tensor([[[[0.0, 0.0, 1.0]]]]), torch.ones(1, 1, 1)
+    along = icp_rows(observed + 0.01 * normals, normals, observed, normals, weights, None, tangential=0.0)
+    assert along.cost.item() == pytest.approx(1.0)
+    across = icp_rows(observed + torch.tensor([0.01, 0, 0]), normals, observed, normals, weights, None, tangential=0.1)
+    assert across.cost.item() == pytest.approx(0.1)
+    # Geman-McClure: at r = σ half of σ², however far away at most σ².
+    robust = icp_rows(observed + 0.01 * normals, normals, observed, normals, weights, 0.01, tangential=0.0)
+    assert robust.cost.item() == pytest.approx(0.5)
+    far = icp_rows(observed + 5.0 * normals, normals, observed, normals, weights, 0.01, tangential=0.0)
+    assert far.cost.item() == pytest.approx(1.0, rel=1e-4)
+    assert icp_rows(observed, normals, observed, normals, weights, 0.01).cost.item() == 0.0
 
 
-def test_icp_lets_points_slide_and_saturates():
-    observed = torch.zeros(1, 3, dtype=D)
-    normal = torch.tensor([[0.0, 0.0, 1.0]], dtype=D)
-    weight = torch.ones(1, dtype=D)
-    sliding = icp_term(torch.tensor([[0.01, 0.0, 0.0]], dtype=D), observed, normal, weight, 1e3, tangential=0.1)
-    assert sliding.item() == pytest.approx(0.1, rel=1e-6)
-    far = icp_term(torch.tensor([[0.0, 0.0, 100.0]], dtype=D), observed, normal, weight, 0.05)
-    assert far.item() == pytest.approx(1e4 * 0.05**2, rel=1e-3)
+@pytest.mark.parametrize("scale", [None, 0.03])
+def test_icp_rows_have_the_gradient_of_the_cost(scale):
+    observed, normals, weights = draw(0, *SHAPE, 3, scale=0.02), directions(1), draw(2, *SHAPE).abs()
+    model_normals = directions(3)
+    check_gradient(
+        lambda model: icp_rows(model, model_normals, observed, normals, weights, scale), draw(4, *SHAPE, 3, scale=0.02)
+    )
 
 
-def test_correspondence_of_a_known_offset():
-    model = torch.tensor([[0.0, 0.03, 0.04]], dtype=D)
-    r2, s2 = 0.05**2, 0.15**2
-    value = correspondence_term(model, torch.zeros(1, 3, dtype=D), torch.ones(1, dtype=D), 0.15)
-    assert value.item() == pytest.approx(1e4 * s2 * r2 / (s2 + r2))
+def test_icp_rows_know_how_the_shape_moves_a_point():
+    """A surface point moves by −f / 0.8 metres along its normal."""
+    observed, normals, weights = draw(0, *SHAPE, 3, scale=0.02), directions(1), draw(2, *SHAPE).abs()
+    model, model_normals = draw(4, *SHAPE, 3, scale=0.02), directions(3)
+    f = torch.zeros(SHAPE, dtype=torch.float64, requires_grad=True)
+    moved = icp_rows(model - f[..., None] * model_normals / 0.8, model_normals, observed, normals, weights, 0.03)
+    (true,) = torch.autograd.grad(moved.cost.sum(), f)
+    assert moved.by_distance is not None
+    torch.testing.assert_close(2 * (moved.weight * moved.residual * moved.by_distance).sum(-1).detach(), true)
 
 
-def test_temporal_compares_only_neighbours():
-    flow = torch.zeros(3, 2, 3, dtype=D)
-    flow[1] += 0.1
-    flow[2] += 5.0
-    adjacent = torch.tensor([True, False])
-    # Smooth ℓ1 beyond beta: |x| − beta / 2.
-    assert temporal_term(flow, adjacent, beta=0.02).item() == pytest.approx(0.1 - 0.01)
-    assert temporal_term(flow[:1], adjacent[:0]).item() == 0
+def test_rejected_pairs_count_nothing_and_every_frame_counts_alike():
+    observed, normals = draw(0, *SHAPE, 3, scale=0.02), directions(1)
+    model = observed + 0.01 * normals
+    weights = torch.ones(SHAPE, dtype=torch.float64)
+    weights[:, 0, 1:] = 0
+    rows = icp_rows(model, normals, observed, normals, weights, None, tangential=0.0)
+    torch.testing.assert_close(rows.cost, torch.ones(3, dtype=torch.float64))
+    assert (rows.weight[:, 0, 1:] == 0).all()
+    weights[:, 2] = 0
+    assert icp_rows(model, normals, observed, normals, weights, None).cost[2] == 0
 
 
-def test_terms_vanish_at_their_optimum():
-    points = torch.rand(5, 3, dtype=D)
-    weights = torch.rand(5, dtype=D)
-    normals = torch.nn.functional.normalize(torch.rand(5, 3, dtype=D), dim=-1)
-    distance = torch.linspace(-0.1, 0.1, 5, dtype=D)
-    assert icp_term(points, points, normals, weights, 0.1).item() == 0
-    assert correspondence_term(points, points, weights, 0.1).item() == 0
-    assert reconstruction_term(distance, distance, weights > 0, 0.05).item() == 0
-    assert temporal_term(points.expand(4, 5, 3), torch.ones(3, dtype=torch.bool)).item() == 0
-    assert code_prior(torch.zeros(4, dtype=D)).item() == 0
+def test_correspondence_rows():
+    observed, weights = draw(0, *SHAPE, 3, scale=0.02), draw(2, *SHAPE).abs()
+    assert correspondence_rows(observed, observed, weights, 0.1).cost.abs().max() == 0
+    shifted = correspondence_rows(observed + torch.tensor([0.006, 0.0, 0.008]), observed, weights, None)
+    torch.testing.assert_close(shifted.cost, torch.ones(3, dtype=torch.float64))
+    check_gradient(
+        lambda model: correspondence_rows(model, observed, weights, 0.05), observed + draw(5, *SHAPE, 3, scale=0.03)
+    )
 
 
-def test_code_prior_is_the_mean_square():
-    assert code_prior(torch.tensor([3.0, 4.0])).item() == pytest.approx(12.5)
+def test_reconstruction_weighs_hard_samples():
+    mask = torch.ones(1, 1, 1, dtype=torch.bool)
+    gradient = torch.tensor([[[[0.0, 0.0, 0.8]]]])
+
+    def cost(predicted: float, observed: float) -> float:
+        values = (torch.full((1, 1, 1), value) for value in (predicted, observed))
+        return reconstruction_rows(*values, gradient, mask, truncation=0.04).cost.item()
+
+    huber = 1e-3 / 2  # ℓ1 is rounded off within a thousandth
+    assert cost(0.0, 0.02) == pytest.approx(1.5 * (0.02 - huber))
+    assert cost(0.03, 0.02) == pytest.approx(0.5 * (0.01 - huber))
+    assert cost(0.02, 0.02) == 0.0
+    assert cost(0.5, 0.3) == 0.0  # both beyond the truncation
 
 
-def test_gradients():
-    generator = torch.Generator().manual_seed(0)
+def test_reconstruction_rows_have_the_gradient_of_the_cost():
+    normals = directions(1)
+    mask = draw(2, *SHAPE) > -0.5
+    predicted = draw(3, *SHAPE, scale=0.02)
 
-    def draw(*shape: int) -> torch.Tensor:
-        return torch.randn(*shape, generator=generator, dtype=D).requires_grad_()
+    def term(points: Tensor) -> Rows:
+        observed = 0.8 * (points * normals).sum(-1)
+        return reconstruction_rows(predicted, observed, 0.8 * normals, mask, 0.04)
 
-    observed, normals, weights = draw(6, 3).detach(), draw(6, 3).detach(), draw(6).detach().abs()
-    adjacent = torch.tensor([True, True, False])
-    assert torch.autograd.gradcheck(lambda x: icp_term(x, observed, normals, weights, 0.3), draw(6, 3))
-    assert torch.autograd.gradcheck(lambda x: correspondence_term(x, observed, weights, 0.3), draw(6, 3))
-    assert torch.autograd.gradcheck(lambda x: temporal_term(x, adjacent, 0.3), draw(4, 2, 3))
-    assert torch.autograd.gradcheck(code_prior, draw(7))
-    predicted = torch.tensor([0.011, -0.013, 0.03], dtype=D, requires_grad=True)
-    seen = torch.tensor([0.02, 0.01, -0.015], dtype=D, requires_grad=True)
-    mask = torch.ones(3, dtype=torch.bool)
-    assert torch.autograd.gradcheck(lambda a, b: reconstruction_term(a, b, mask, 0.05), (predicted, seen))
-    assert torch.autograd.gradcheck(lambda a, b: free_space_term(a, b, mask, 0.05), (predicted, seen))
-    assert math.isfinite(reconstruction_term(predicted, seen, mask, 0.05).item())
+    check_gradient(term, draw(4, *SHAPE, 3, scale=0.02))
+    f = predicted.clone().requires_grad_()
+    rows = reconstruction_rows(f, draw(6, *SHAPE, scale=0.02), normals, mask, 0.04)
+    (true,) = torch.autograd.grad(rows.cost.sum(), f)
+    assert rows.by_distance is not None
+    torch.testing.assert_close(2 * (rows.weight * rows.residual * rows.by_distance).sum(-1).detach(), true)
+
+
+def test_free_space_pushes_only_what_is_too_far_in_front():
+    gradient, free = torch.zeros(1, 1, 2, 3), torch.ones(1, 1, 2, dtype=torch.bool)
+    gradient[..., 2] = 0.8
+    predicted, bound = torch.tensor([[[0.01, 0.03]]]), torch.tensor([[[0.03, 0.01]]])
+    rows = free_space_rows(predicted, bound, gradient, free, 0.04)
+    assert rows.cost.item() == pytest.approx((0.02 - 5e-4) / 2)
+    assert rows.weight[0, 0, 1] == 0
+    assert free_space_rows(predicted, bound, gradient, ~free, 0.04).cost.item() == 0
+    deep = free_space_rows(torch.zeros(1, 1, 1), torch.full((1, 1, 1), 0.5), gradient[:, :, :1], free[..., :1], 0.04)
+    assert deep.cost.item() == pytest.approx(0.04 - 5e-4)
+    assert row_gradient(deep)[0, 0, 0, 2] > 0  # truncated in its cost, but still on its way out
+
+
+def test_temporal_rows_let_an_even_motion_pass():
+    places = draw(0, 2, 3, 5, 3, scale=0.1)
+    before, after = places - 0.05, places + 0.05
+    weights = torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
+    assert temporal_rows(places, (before + after) / 2, weights, 0.05).cost.abs().max() < 1e-20
+    off = temporal_rows(places + torch.tensor([0.01, 0.0, 0.0]), places, weights, 1e3)
+    torch.testing.assert_close(off.cost, weights)
+    check_gradient(lambda model: temporal_rows(model, places, weights, 0.05), places + draw(1, *SHAPE, 3, scale=0.02))
+
+
+def test_isometry_is_zero_for_rigid_motions_and_knows_strain():
+    points, partner = draw(0, 2, 1, 5, 3), draw(1, 2, 1, 5, 3)
+    rest = (points - partner).norm(dim=-1)
+    turn = torch.linalg.qr(draw(2, 3, 3)).Q
+    moved, other = (x.expand(-1, 3, -1, -1) @ turn.T + 0.3 for x in (points, partner))
+    assert isometry_rows(moved, other, rest, 0.3).cost.max() < 1e-20
+    stretched = isometry_rows(1.1 * moved, 1.1 * other, rest, 1e3)
+    torch.testing.assert_close(stretched.cost, torch.full((3,), 0.01, dtype=torch.float64), rtol=1e-4, atol=0)
+    check_gradient(lambda x: isometry_rows(x, other, rest, 0.3), moved + draw(3, *SHAPE, 3, scale=0.1))
