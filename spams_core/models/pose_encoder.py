@@ -168,7 +168,7 @@ class PoseEncoder(nn.Module):
                 ]  # fmt: skip
                 inputs = width
         squeeze = settings.squeeze
-        # Few features of 8³ cells tell where the root and the limbs are; many features of 4³ cells learn that far slower.
+        # Few features of 8³ cells learn where the root and the limbs are far sooner than many features of 4³ cells.
         convolutions += [nn.Conv3d(inputs, squeeze, 1, bias=False), nn.BatchNorm3d(squeeze), nn.ReLU(), nn.Flatten()]
         self.convolutions = nn.Sequential(*convolutions)
         cells = (settings.grid // 2 ** len(settings.widths)) ** 3
