@@ -56,11 +56,11 @@ class SolveSettings:
     """Compare distances only where the seen part is the model point's part (M_part)."""
     align_iterations: int = 4
     """Gauss-Newton steps on the segmenter's canonical coordinates, before surfaces are compared."""
-    rounds: int = 5
+    rounds: int = 4
     """Times the model's surface is re-sampled and paired with the observation anew (every I_resample steps)."""
     rigid_rounds: int = 1
     """Rounds at the start in which the shape stays the mean: a shape that follows wrong poses seldom comes back."""
-    joint_rounds: int = 3
+    joint_rounds: int = 6
     """Rounds over all frames together at the end."""
     iterations: int = 3
     """Gauss-Newton steps between two samplings: I_resample."""
@@ -78,19 +78,19 @@ class SolveSettings:
     """Weight of L_r, per canonical unit of distance."""
     free_space_weight: float = 40.0
     """Weight of model points in front of the seen surface or outside the silhouette, per canonical unit."""
-    icp_weight: float = 0.3
+    icp_weight: float = 0.6
     """Weight of L_icp; 10 mm count 1."""
     correspondence_weight: float = 0.1
     """Weight of the segmenter's canonical coordinates while aligning; later a tenth of it."""
     temporal_weight: float = 0.02
     """Weight of L_t; 10 mm off an even motion count 1."""
-    isometry_weight: float = 2.0
+    isometry_weight: float = 5.0
     """Weight of the squared strain between close surface points, for regions that nobody sees."""
-    pose_prior_weight: float = 0.1
+    pose_prior_weight: float = 0.3
     """Weight of L_c on pose coordinates."""
-    shape_prior_weight: float = 0.02
+    shape_prior_weight: float = 0.03
     """Weight of L_c on shape coordinates."""
-    damping: float = 0.02
+    damping: float = 0.002
     """Levenberg-Marquardt's factor on the diagonal of the normal equations."""
     observed_band_m: float = 0.02
     """Width of the occlusion mask M_o around the observed surface, metres."""
@@ -104,9 +104,9 @@ class SolveSettings:
     """Pairs farther apart than this do not count at the start; a third of it at the end."""
     normal_gate_deg: float = 60.0
     """Largest angle between the normals of a pair."""
-    match_resolution: int = 80
+    match_resolution: int = 112
     """Cells per axis of the surface that points are paired with."""
-    mesh_resolution: int = 128
+    mesh_resolution: int = 160
     """Cells per axis of the final canonical mesh."""
     window: int = 8
     """Frames whose derivatives are held in memory at once."""

@@ -42,7 +42,7 @@ Preset = Literal["fast", "accurate", "paper"]
 PRESETS: Mapping[Preset, SolveSettings] = {
     "fast": SolveSettings(),
     "accurate": SolveSettings(
-        rounds=7, joint_rounds=5, part_points=128, surface_points=80, match_resolution=96, mesh_resolution=160
+        rounds=6, joint_rounds=10, part_points=96, surface_points=64, match_resolution=128, mesh_resolution=192
     ),
     # 20k points per frame and 500k around the canonical surface over the rounds, as in the paper.
     "paper": SolveSettings(
