@@ -49,7 +49,7 @@ class BenchmarkSettings:
     model: Path | None = None
     """Folder of the part-based model, by default the bundled one."""
     one_part_model: Path | None = None
-    """Folder of the one-part model that the npm rows fit."""
+    """Folder of the one-part model that the npm rows fit; without it the bundled one."""
     preset: Preset = "fast"
     """How long to fit."""
     out: Path | None = None

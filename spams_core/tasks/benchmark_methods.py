@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 from spams_core.device import DeviceName
 from spams_core.errors import InputError
-from spams_core.resources import resource_path
 from spams_core.tasks.fit import PRESETS, FitSettings, Method, Preset, default_model
 
 __all__ = ["METHODS", "BenchmarkMethod", "MethodName", "method_fit", "method_model"]
@@ -81,8 +80,6 @@ METHODS: Mapping[MethodName, BenchmarkMethod] = {
 }
 """Every row in the table's order: the paper's own comparisons, then each extension switched off by itself."""
 
-_ONE_PART_MODEL = "models/human_one_part"
-
 
 def method_model(name: MethodName, model: Path | None, one_part_model: Path | None) -> Path:
     """The folder of a row's model: the given one, or the bundled one.
@@ -90,15 +87,17 @@ def method_model(name: MethodName, model: Path | None, one_part_model: Path | No
     Raises:
         InputError: The row fits a one-part model, none is given and none is bundled.
     """
-    if METHODS[name].method == "spam":
-        return model or default_model("spam")
-    if one_part_model is not None:
-        return one_part_model
+    method = METHODS[name].method
+    chosen = model if method == "spam" else one_part_model
+    if chosen is not None:
+        return chosen
     try:
-        return resource_path(_ONE_PART_MODEL)
+        return default_model(method)
     except InputError as error:
+        if method == "spam":
+            raise
         raise InputError(
-            f"The row {name} needs a one-part model, and none comes with spams. Give --one-part-model, made by "
+            f"The row {name} needs a one-part model, and this installation has none. Give --one-part-model, made by "
             "'spams train shape --data SUBJECTS --out MODEL --one-part' and "
             "'spams train pose --data SUBJECTS --out MODEL --one-part', or name other rows with --methods."
         ) from error

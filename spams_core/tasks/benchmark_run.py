@@ -22,7 +22,7 @@ from spams_core.metrics.labels import label_accuracy
 from spams_core.progress import Progress, Task
 from spams_core.settings import json_ready, settings_to_dict
 from spams_core.tasks.evaluate import FIGURES, EvaluateSettings, evaluate
-from spams_core.tasks.fit import FitSettings, fit
+from spams_core.tasks.fit import FitSettings, fit, input_hashes
 
 __all__ = ["ACCURACY", "PEAK", "Measured", "earlier_measurement", "fit_and_measure", "require_same_fit"]
 
@@ -92,9 +92,7 @@ def require_same_fit(settings: FitSettings) -> None:
     manifest = read_archive(settings.out, "fit").manifest
     assert settings.model is not None
     found = {**_flat(manifest["settings"]), **_flat({"hash": manifest["inputs"]})}
-    models = {f"model/{part.parent.name}": part for part in settings.model.glob("*/arrays.safetensors")}
-    files = {"camera": settings.sequence / "camera.json", **models}
-    hashes = {name: hash_file(path) for name, path in files.items()}
+    hashes = input_hashes(settings.sequence, settings.model, settings.method)
     wanted = {**_flat(json.loads(json.dumps(settings_to_dict(settings)))), **_flat({"hash": hashes})}
     for place in ("sequence", "out", "model"):  # compared by what lies there
         found.pop(place, None), wanted.pop(place)

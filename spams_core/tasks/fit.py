@@ -32,7 +32,7 @@ from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
 from spams_core.settings import parse_frames, settings_to_dict
 
-__all__ = ["PRESETS", "FitSettings", "Method", "Preset", "default_model", "fit"]
+__all__ = ["PRESETS", "FitSettings", "Method", "Preset", "default_model", "fit", "input_hashes"]
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ class FitSettings:
     out: Path
     """Where the fit goes; a new folder."""
     model: Path | None = None
-    """Model folder; without it the bundled human model."""
+    """Model folder; without it the bundled human model of the method."""
     method: Method = "spam"
     """Part-based model, or the one-part baseline (NPMs)."""
     preset: Preset = "fast"
@@ -93,11 +93,23 @@ def default_model(method: Method) -> Path:
     Raises:
         InputError: No model of this method is bundled.
     """
-    if method == "npm":
+    if method == "spam":
+        return resource_path("models/human")
+    try:
+        return resource_path("models/human_one_part")
+    except InputError as error:
         raise InputError(
-            "--method npm needs --model: no one-part model comes with spams. Train one: spams train … --one-part."
-        )
-    return resource_path("models/human")
+            "--method npm needs --model: this installation has no one-part model. Train one: spams train … --one-part."
+        ) from error
+
+
+def _labeller(model: Path, method: Method) -> Path:
+    """The segmenter of a fit: the model's own; one part needs no labels, and may borrow the bundled one."""
+    own = model / "segmenter"
+    if method == "npm" and not own.exists():
+        # The predicted canonical coordinates place and align a body of one part all the same.
+        return default_model("spam") / "segmenter"
+    return own
 
 
 def fit(settings: FitSettings) -> Task[Fit]:
@@ -121,11 +133,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
     if (settings.method == "npm") != (spam.part_count == 1):
         needed = "one part" if settings.method == "npm" else "several parts"
         raise InputError(f"--method {settings.method} needs a model of {needed}; {model} has {spam.part_count}.")
-    labeller = model / "segmenter"
-    if spam.part_count == 1 and not labeller.exists():
-        # One part needs no labels, but the predicted canonical coordinates place and align it all the same.
-        labeller = default_model("spam") / "segmenter"
-    segmenter = read_segmenter(labeller, device)
+    segmenter = read_segmenter(_labeller(model, settings.method), device)
     if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
         raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
     encoder = None
@@ -185,7 +193,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         "sequence_name": sequence.name,
         "fps": sequence.fps,
         "model": str(Path(model).resolve()),
-        "inputs": _input_hashes(Path(settings.sequence), Path(model)),
+        "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method),
         "part_names": list(spam.settings.part_names),
         "loss_names": list(solution.loss_names),
         "method": settings.method,
@@ -231,7 +239,11 @@ def _observe(
     )
 
 
-def _input_hashes(sequence: Path, model: Path) -> dict[str, str]:
+def input_hashes(sequence: Path, model: Path, method: Method) -> dict[str, str]:
+    """Hashes of what a fit is made from: the camera, the model's networks, and the segmenter where it is borrowed."""
     files = {"camera": sequence / "camera.json"}
     files |= {f"model/{part.parent.name}": part for part in sorted(model.glob("*/arrays.safetensors"))}
+    labeller = _labeller(model, method)
+    if labeller.parent != model:
+        files["bundled/segmenter"] = labeller / "arrays.safetensors"
     return {name: hash_file(path) for name, path in files.items()}

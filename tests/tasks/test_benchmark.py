@@ -39,7 +39,7 @@ PARTS = ["left", "right"]
 
 # As short as a fit may be: what is tested is that figures arrive, not that they are good.
 TINY = replace(
-    SolveSettings(), align_iterations=1, rounds=1, iterations=1, part_points=16, surface_points=16,
+    SolveSettings(), align_iterations=1, rounds=1, joint_rounds=1, iterations=1, part_points=16, surface_points=16,
     match_resolution=32, mesh_resolution=32,
 )  # fmt: skip
 
@@ -293,10 +293,15 @@ def test_method_differs_from_ours_by_what_it_switches_off(name: MethodName, tmp_
     assert changed == {**row.solve, **row.fit, **({"method": "npm"} if row.method == "npm" else {})}
 
 
-def test_baseline_needs_a_one_part_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(methods_module, "_ONE_PART_MODEL", "models/absent")
+def test_baseline_fits_the_bundled_one_part_model_or_asks_for_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert method_model("npm", None, None) == resource_path("models/human_one_part")
+    monkeypatch.setattr("spams_core.resources.__file__", str(tmp_path / "package" / "resources.py"))
     with pytest.raises(InputError, match=r"--one-part-model.*spams train shape .* --one-part"):
-        next(benchmark(BenchmarkSettings(suite="paper", out=tmp_path / "out")))
+        next(benchmark(BenchmarkSettings(suite="paper", methods=("npm",), out=tmp_path / "out")))
+    with pytest.raises(InputError, match="models/human is missing"):
+        method_model("spam", None, None)
     assert method_model("npm_no_encoder", None, tmp_path) == tmp_path
     assert method_model("spam_no_gates", tmp_path, None) == tmp_path
 

@@ -77,7 +77,8 @@ def test_a_one_part_model_fits_with_the_bundled_segmenter(bars: Path, tmp_path: 
         problem.finish()
         write_network(tmp_path / "model", name, spam, {})
     solve = SolveSettings(
-        align_iterations=3, rounds=1, iterations=2, part_points=32, match_resolution=32, mesh_resolution=32
+        align_iterations=3, rounds=1, joint_rounds=1, iterations=2, part_points=32, match_resolution=32,
+        mesh_resolution=32,
     )  # fmt: skip
     demo = resource_path("demo/recording")
     wanted = FitSettings(demo, tmp_path / "fit", tmp_path / "model", method="npm", frames="0:2", solve=solve)
