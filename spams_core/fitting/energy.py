@@ -78,8 +78,8 @@ def icp_rows(
 ) -> Rows:
     """L_icp: Geman-McClure penalty of paired points' distances along and across the observed normal.
 
-    ρ(r²) with r² = (n · d)² + tangential ‖d‖², in mm² / 100, so that 10 mm count 1. A surface point moves with the shape
-    by −f along its normal, which is how pairs pull at the shape.
+    ρ(r²) with r² = (n · d)² + tangential ‖d‖², in mm² / 100, so that 10 mm count 1. A surface point moves with the
+    shape by −f along its normal, which is how pairs pull at the shape.
 
     Args:
         model: Warped model points, metres.

@@ -37,8 +37,8 @@ class NormalEquations:
     """Collects the rows of all terms and solves for one step.
 
     The unknowns of a frame are z_t (K whitened pose coordinates), a rotation vector and a translation; those of all
-    frames together the S whitened shape coordinates. Rows are summed per part over pose code, root and shape code first, where
-    they are short, and carried into the whitened coordinates at the end.
+    frames together the S whitened shape coordinates. Rows are summed per part over pose code, root and shape code
+    first, where they are short, and carried into the whitened coordinates at the end.
 
     Attributes:
         cost: [T] energy of every frame so far.

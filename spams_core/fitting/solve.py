@@ -239,12 +239,13 @@ class Solver:
         world = self._posed_world(z_pose, rotation, translation_m)
         fixed = torch.Generator().manual_seed(0)
         seen = draw_samples([self.observations[t] for t in chosen], self.spam.part_count, 48, fixed)
-        total, weight = 0.0, 0.0
+        total, weight = seen.weights.new_zeros(2, 1)
         for q, rows in enumerate(self.surface.of_part):
             nearest = torch.cdist(seen.points_world[q], world[:, rows]).amin(-1).clamp_max(0.2)
             total = total + (nearest * seen.weights[q]).sum(-1)
             weight = weight + seen.weights[q].sum(-1)
-        return torch.as_tensor(total) / torch.as_tensor(weight).clamp_min(1e-9)
+        mean: Tensor = total / weight.clamp_min(1e-9)
+        return mean
 
     def _posed_world(self, z_pose: Tensor, rotation: Tensor, translation_m: Tensor) -> Float[Tensor, "T V 3"]:
         posed = posed_vertices(self.spam, self.surface, self.shape_codes, self.pose_space.decode(z_pose))

@@ -145,8 +145,8 @@ class PartSirens(nn.Module):
     ) -> tuple[Float[Tensor, "Q G N o"], Float[Tensor, "Q G N o E"]]:
         """Outputs and their derivatives by the codes' entries from `first` on, block k of part k; E = D − first.
 
-        Backwards through the layers per point and output to every γ and β (three outputs cost three passes, where a pass
-        per code entry would cost D), then once per code through the mapping network.
+        Backwards through the layers per point and output to every γ and β (three outputs cost three passes, where a
+        pass per code entry would cost D), then once per code through the mapping network.
         """
         film, by_code = self._film_with_jacobian(codes, first)
         parts, groups = film.shape[:2]
@@ -168,13 +168,14 @@ class PartSirens(nn.Module):
         slope = self.last.weight.mT[:, None, None].expand(parts, groups, count, outputs, width)
         flat = (parts, groups, count * outputs, width)
         jacobian = out.new_zeros(parts, groups, count * outputs, by_code.shape[-1])
-        for index in reversed(range(self.settings.layers)):
+        for index, layer in reversed(list(enumerate(self.hidden))):
+            assert isinstance(layer, _PartLinear)
             slope = slope * angles[index].cos().unsqueeze(3)
             jacobian += (slope * (omega * linear[index]).unsqueeze(3)).reshape(flat) @ by_layer[:, :, index, 0]
             jacobian += slope.reshape(flat) @ by_layer[:, :, index, 1]
             if index:
                 gamma = modulation[:, :, index, 0][:, :, None, None]
-                slope = (slope * (omega * (1 + gamma))).reshape(parts, -1, width) @ self.hidden[index].weight.mT
+                slope = (slope * (omega * (1 + gamma))).reshape(parts, -1, width) @ layer.weight.mT
                 slope = slope.reshape(parts, groups, count, outputs, -1)
         jacobian = jacobian.reshape(parts, groups, count, outputs, -1)
         if not self.settings.rigid:
@@ -194,6 +195,7 @@ class PartSirens(nn.Module):
         h = codes
         slope: Tensor | None = None
         for layer in self.mapping:
+            assert isinstance(layer, _PartLinear)
             z = layer(h, None)
             weight = layer.weight.mT[:, None]  # [Q, 1, o, i]
             slope = weight[..., first:].expand(-1, codes.shape[1], -1, -1) if slope is None else weight @ slope

@@ -587,7 +587,7 @@ def test_bundled_model_fits_the_demo_recording(qtbot: Any, tmp_path: Path) -> No
     qtbot.waitUntil(
         lambda: window.session.cloud is not None and window.session.cloud.labels is not None, timeout=60_000
     )
-    short = SolveSettings(align_iterations=40, rounds=1, iterations=5)
+    short = SolveSettings(align_iterations=3, rounds=1, joint_rounds=1, match_resolution=64, mesh_resolution=64)
     settings = FitSettings(window.session.sequence.path, tmp_path / "fit", frames="0:6:2", solve=short)
     with qtbot.waitSignal(window.fit_finished, timeout=240_000):
         window.start_fit(settings)
