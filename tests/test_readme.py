@@ -145,6 +145,7 @@ def test_fitting_presets_are_as_documented() -> None:
     told = {
         "alignment steps": [f"{s.align_iterations}" for s in settings],
         "rounds × steps": [f"{s.rounds} × {s.iterations}" for s in settings],
+        "rounds × steps over all frames": [f"{s.joint_rounds} × {s.iterations}" for s in settings],
         "observed points per part and frame": [f"{s.part_points}" for s in settings],
         "surface points per part": [f"{s.surface_points}" for s in settings],
         "cells per axis, pairing and final mesh": [f"{s.match_resolution}, {s.mesh_resolution}" for s in settings],
@@ -155,19 +156,22 @@ def test_fitting_presets_are_as_documented() -> None:
 def test_energy_weights_are_as_documented() -> None:
     s = SolveSettings()
     weights = {field.name.removesuffix("_weight") for field in fields(s) if field.name.endswith("_weight")}
-    named = {"reconstruction", "free_space", "icp", "correspondence", "temporal", "pose_prior", "shape_prior"}
-    assert weights == named, "a new term belongs into the documented energy"
+    named = {"reconstruction", "free_space", "icp", "correspondence", "temporal", "isometry"}
+    assert weights == named | {"pose_prior", "shape_prior"}, "a new term belongs into the documented energy"
     terms = [
         rf"{s.reconstruction_weight:g}\,L_r",
         rf"{s.free_space_weight:g}\,L_f",
         rf"{s.icp_weight:g}\,L_{{icp}}",
         rf"{0.1 * s.correspondence_weight:g}\,L_{{seg}}",
         rf"{s.temporal_weight:g}\,L_t",
+        rf"{s.isometry_weight:g}\,L_{{iso}}",
         rf"{s.pose_prior_weight:g}\,L_c^{{pose}}",
         rf"{s.shape_prior_weight:g}\,L_c^{{shape}}",
     ]
     energy = "E = " + " + ".join(terms)
-    assert energy in (ROOT / "docs" / "model.md").read_text()
+    page = (ROOT / "docs" / "model.md").read_text()
+    assert energy in page
+    assert f"differ by more than {s.normal_gate_deg:g}°" in page
 
 
 def test_training_presets_are_as_documented() -> None:
@@ -177,6 +181,7 @@ def test_training_presets_are_as_documented() -> None:
         "part decoder": [f"{m.parts.layers} × {m.parts.width}, ω {m.parts.omega:g}" for m in models],
         "shape decoders": [f"{m.shape.layers} × {m.shape.width}, ω {m.shape.omega:g}" for m in models],
         "pose decoders": [f"{m.pose.layers} × {m.pose.width}, ω {m.pose.omega:g}" for m in models],
+        "rigid motion in the pose decoders": ["yes" if m.pose.rigid else "no" for m in models],
     }
     text = (ROOT / "docs" / "model.md").read_text()
     training = text[text.index("## Training presets") :]

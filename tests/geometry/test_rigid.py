@@ -6,7 +6,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from spams_core.geometry.rigid import rotation_from_vector, skew, weighted_procrustes
+from spams_core.geometry.rigid import left_jacobian, rotation_from_vector, skew, weighted_procrustes
 
 
 def random_vectors(count: int, seed: int = 0) -> torch.Tensor:
@@ -40,6 +40,28 @@ def test_rotations_agree_with_scipy_down_to_none(scale: float) -> None:
 def test_rotation_gradients(scale: float) -> None:
     vectors = (random_vectors(4).reshape(2, 2, 3) * scale).requires_grad_()
     assert torch.autograd.gradcheck(rotation_from_vector, vectors)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.05, 0.0316, 1e-3, 0.0])
+def test_left_jacobian_is_the_derivative_of_the_rotation(scale: float) -> None:
+    """∂(R(v) x)/∂v = −[R x]× J(v): what automatic differentiation of Rodrigues' formula says too."""
+    vectors, points = random_vectors(20) * scale, random_vectors(20, seed=1)
+
+    def turned(vector: torch.Tensor, point: torch.Tensor) -> torch.Tensor:
+        return rotation_from_vector(vector) @ point
+
+    true = torch.func.vmap(torch.func.jacrev(turned))(vectors, points)
+    moved = torch.func.vmap(turned)(vectors, points)
+    torch.testing.assert_close(-skew(moved) @ left_jacobian(vectors), true, rtol=0, atol=1e-10)
+
+
+def test_left_jacobian_carries_a_small_turn_to_the_left() -> None:
+    vectors, small = random_vectors(50), 1e-5 * random_vectors(50, seed=2)
+    exact = rotation_from_vector(vectors + small)
+    linear = rotation_from_vector((left_jacobian(vectors) @ small.unsqueeze(-1))[..., 0]) @ rotation_from_vector(
+        vectors
+    )
+    torch.testing.assert_close(exact, linear, rtol=0, atol=1e-8)  # off by the square of the turn
 
 
 def test_procrustes_recovers_random_motions_and_ignores_weightless_outliers() -> None:

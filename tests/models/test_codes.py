@@ -45,3 +45,32 @@ def test_part_directions_change_one_part_and_are_one_deviation_long():
     for q in range(3):
         variance = (CODES[:, q] - CODES[:, q].mean(0)).square().sum() / (len(CODES) - 1)
         assert directions[q].square().sum().item() == pytest.approx(variance.item(), rel=1e-3)
+
+
+def test_a_coordinate_of_unjoined_codes_moves_one_part_by_one_deviation():
+    space = CodeSpace.of(CODES, 12, joined=False)
+    assert len(space.basis) == 12
+    moves = space.basis.norm(dim=2) > 0
+    assert (moves.sum(1) == 1).all()
+    assert moves.sum(0).tolist() == [4, 4, 4]
+    z = space.encode(CODES)
+    torch.testing.assert_close(z.mean(0), torch.zeros(12), rtol=0, atol=1e-4)
+    # White within each part, whatever the parts have to do with each other.
+    for q in range(3):
+        torch.testing.assert_close(torch.cov(z[:, moves[:, q]].T), torch.eye(4), rtol=0, atol=1e-3)
+    torch.testing.assert_close(space.decode(z), CODES, rtol=0, atol=1e-4)
+
+
+def test_unjoined_parts_share_the_coordinates_evenly_and_leave_out_what_is_flat():
+    assert len(CodeSpace.of(CODES, 8, joined=False).basis) == 6
+    flat = CODES.clone()
+    flat[:, 1, 1:] = 5.0  # the second part's codes lie on a line
+    assert (CodeSpace.of(flat, 12, joined=False).basis.norm(dim=2) > 0).sum(0).tolist() == [4, 1, 4]
+
+
+def test_joined_codes_know_what_goes_together():
+    together = CODES[:, :1].expand(-1, 3, -1).contiguous()
+    space = CodeSpace.of(together, 12)
+    assert len(space.basis) == 4
+    torch.testing.assert_close(space.basis[:, 0], space.basis[:, 2], rtol=0, atol=1e-5)
+    assert len(CodeSpace.of(together, 12, joined=False).basis) == 12
