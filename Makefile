@@ -7,8 +7,10 @@ PIP := $(BIN)/python -m pip install --quiet --constraint constraints.txt
 XVFB := xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX"
 LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
+RUN := $(BIN)/spams
+
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean system system-headless
+.PHONY: help demo test lint format bench model clean system system-headless
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -31,6 +33,17 @@ format: $(VENV)/.dev  ## Put the code into the project's style
 
 bench: $(VENV)/.dev  ## Time the hot paths
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+model: $(VENV)/.dev  ## Train the bundled model and the baseline anew into runs/; hours. CLIPS="a.bvh b.bvh" adds motions
+	[ -d runs/subjects ] || $(RUN) generate --out runs/subjects --seed 0 $(if $(CLIPS),--motion $(CLIPS))
+	[ -d runs/clouds ] || $(RUN) clouds runs/subjects --out runs/clouds --train 12000 --views-per-instance 2 --seed 0
+	for network in shape parts pose; do \
+	    $(RUN) train $$network --data runs/subjects --out runs/human || exit 1; done
+	for network in segmenter encoder; do \
+	    $(RUN) train $$network --data runs/clouds --out runs/human || exit 1; done
+	for network in shape pose; do \
+	    $(RUN) train $$network --data runs/subjects --out runs/one_part --one-part || exit 1; done
+	$(RUN) train encoder --data runs/clouds --out runs/one_part --one-part
 
 clean:  ## Remove what was built, not the environment and not your runs
 	rm -rf build dist out .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .benchmarks .hypothesis *.egg-info
