@@ -313,7 +313,7 @@ class Solver:
             ])  # fmt: skip
             moved = self.translation_m[near] + shift
             other = self._distance_of(self.z_pose[near], self.root_rotation[near], moved, frames)
-            better = other < own
+            better = (other < own).cpu()
             take = frames[better]
             self.z_pose[take] = self.z_pose[near[better]]
             self.root_rotation[take] = self.root_rotation[near[better]]
@@ -359,7 +359,7 @@ class Solver:
             yield self._report(message, terms, preview if iteration == 0 else {})
             # The shape pulls at all frames, so none of them rests while it changes.
             if not with_shape:
-                moving = moving[moved_m > self.settings.converged_m]
+                moving = moving[(moved_m > self.settings.converged_m).cpu()]
 
     def _report(
         self, message: str, terms: dict[str, float], preview: dict[str, np.ndarray[Any, Any]] | None = None
@@ -547,7 +547,7 @@ class Solver:
         film = self.spam.pose_film(self.shape_codes, self.pose_space.decode(self.z_pose[wanted]))
         posed = points[:, None] + self.spam.pose_decoders(points[:, None], film)
         world = world_from_posed(posed, self.root_rotation[wanted], self.translation_m[wanted])
-        weight = there.to(world.dtype)
+        weight = there.to(world)
         before, after = world[:, place[0]], world[:, place[1]]
         share = (weight / weight.sum(0).clamp_min(1.0))[:, None, :, None, None]
         return share[0] * before + share[1] * after, weight.amax(0)
