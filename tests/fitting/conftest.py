@@ -30,9 +30,9 @@ def bar_model(bars: Subjects, tmp_path_factory: pytest.TempPathFactory) -> Spam:
     shape = ShapeTraining(identities=4, surface_points=96, off_points=96, pool=4000, network_rate=3e-3, code_rate=5e-3)
     pose = PoseTraining(instances=8, points=64, pool=4000, held_out=2, network_rate=3e-3, code_rate=5e-3)
     for name, steps, make in (
-        ("shape", 400, lambda: ShapeProblem(spam, bars, shape, 0)),
-        ("parts", 150, lambda: PartsProblem(spam, bars, PartsTraining(points=256, pool=4000), 0)),
-        ("pose", 400, lambda: PoseProblem(spam, bars, pose, 0)),
+        ("shape", 1000, lambda: ShapeProblem(spam, bars, shape, 0)),
+        ("parts", 300, lambda: PartsProblem(spam, bars, PartsTraining(points=256, pool=4000), 0)),
+        ("pose", 1000, lambda: PoseProblem(spam, bars, pose, 0)),
     ):
         problem = make()
         run_to_end(run_training(problem, LoopSettings(steps), folder / name, seed=0, fingerprint={}))

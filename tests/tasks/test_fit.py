@@ -1,6 +1,7 @@
 """The bundled model on the bundled recording, shortened: the road from depth files to a tracked body and its edits."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from spams_core.fitting.solve import SolveSettings
 from spams_core.io.archive import hash_file
 from spams_core.progress import Progress, run_to_end
 from spams_core.resources import resource_path
+from spams_core.tasks.benchmark_run import _segmentation_accuracy
 from spams_core.tasks.edit import EditSettings, Workbench, edit, interpolate_codes, open_workbench
 from spams_core.tasks.evaluate import EvaluateSettings, evaluate
 from spams_core.tasks.fit import FitSettings, default_model, fit, input_hashes
@@ -79,6 +81,34 @@ def test_reports_carry_losses_and_a_live_mesh(demo_fit: Path, reports: list[Prog
 def test_the_same_seed_gives_the_same_fit(demo_fit: Path, tmp_path: Path):
     again = run_to_end(fit(FitSettings(DEMO, tmp_path / "again", frames="0:9:4", solve=SHORT)))
     assert np.array_equal(again.pose_codes, read_fit(demo_fit).pose_codes)
+
+
+def test_labels_of_the_recording_are_taken_as_they_are(tmp_path: Path):
+    recording = resource_path("benchmarks/quick/00")
+    shares = []
+    for labels in ("recording", "segmenter"):
+        out = tmp_path / labels
+        found = run_to_end(fit(FitSettings(recording, out, frames="0:2", solve=SHORT, labels=labels)))
+        shares.append(_segmentation_accuracy(found, recording)[0])
+    assert shares[0] == 1
+    assert 0.9 < shares[1] < 1
+
+
+def test_a_recording_without_labels_cannot_give_any(tmp_path: Path):
+    shutil.copytree(DEMO, tmp_path / "bare", ignore=shutil.ignore_patterns("labels"))
+    settings = FitSettings(tmp_path / "bare", tmp_path / "x", frames="0:2", solve=SHORT, labels="recording")
+    with pytest.raises(InputError, match=r"bare has no folder labels/ with true parts.*--labels segmenter"):
+        run_to_end(fit(settings))
+    assert not (tmp_path / "x").exists()
+
+
+def test_the_bundled_baseline_fits_too(tmp_path: Path):
+    found = run_to_end(fit(FitSettings(DEMO, tmp_path / "npm", method="npm", frames="0:9:4", solve=SHORT)))
+    assert found.part_names == ("body",)
+    assert found.manifest["inputs"] == input_hashes(DEMO, default_model("npm"), "npm")
+    mean = run_to_end(evaluate(EvaluateSettings(tmp_path / "npm"))).mean
+    assert mean["epe_mm"] < 55
+    assert mean["depth_residual_mm"] < 14
 
 
 def test_cancelling_leaves_nothing(tmp_path: Path):

@@ -9,6 +9,7 @@ import pytest
 import trimesh
 from PIL import Image
 
+from spams_core import cli
 from spams_core.data.recording import read_sequence, read_subject
 from spams_core.data.virtual_camera import EXACT
 from spams_core.errors import InputError
@@ -46,6 +47,9 @@ class Ellipsoid:
         body = np.tile(self.canonical(identity), (len(poses), 1, 1))
         body[..., 2] += 0.5 * poses.rotations[:, :1, 0] * body[..., 1] ** 2
         return body
+
+    def dressed(self, identity, generator):
+        return identity + generator.uniform(0.2, 0.4)
 
     def grounded(self, identity, motion):
         return motion
@@ -162,6 +166,20 @@ def test_keeping_all_vertices_keeps_the_mesh():
     np.testing.assert_array_equal(binding.faces, body.faces)
 
 
+def test_garments_widen_the_same_body_in_the_same_motion(stand_in, tmp_path):
+    for out, words in (("bare", []), ("dressed", ["--garments"]), ("again", ["--garments"])):
+        command = ["render", "--out", str(tmp_path / out), "--frames", "2", "--ground-truth-vertices", "0"]
+        assert cli.main([*command, *words]) == 0
+    bare, dressed, again = (read_sequence(tmp_path / out).read_ground_truth(1) for out in ("bare", "dressed", "again"))
+    assert np.array_equal(dressed.vertices, again.vertices)
+    assert np.array_equal(dressed.faces, bare.faces)
+    wider = np.ptp(dressed.vertices[:, 0]) / np.ptp(bare.vertices[:, 0])
+    assert 1.1 < wider < 1.5
+    assert np.ptp(dressed.vertices[:, 1]) == pytest.approx(np.ptp(bare.vertices[:, 1]), rel=1e-3)
+    for out, worn in (("bare", "false"), ("dressed", "true")):
+        assert f'"garments": {worn}' in (tmp_path / out / "camera.json").read_text()
+
+
 def test_what_cannot_be_rendered_is_refused_and_leaves_nothing(stand_in, tmp_path):
     (tmp_path / "there").mkdir()
     with pytest.raises(InputError, match="exists already"):
@@ -183,9 +201,12 @@ def test_cancelled_rendering_leaves_nothing(stand_in, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_real_body_is_whole_in_view_and_truth_stays_close(tmp_path):
+@pytest.mark.parametrize("garments", [False, True])
+def test_real_body_is_whole_in_view_and_truth_stays_close(tmp_path, garments):
     pytest.importorskip("anny")
-    take = settings(tmp_path / "take", frames=2, noise=EXACT, ground_truth_vertices=2000, action="wave")
+    take = settings(
+        tmp_path / "take", frames=2, noise=EXACT, ground_truth_vertices=2000, action="wave", garments=garments
+    )
     sequence = read_sequence(run_to_end(render(take)).path)
     for t in range(2):
         mask = sequence.read_mask(t)

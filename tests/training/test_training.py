@@ -1,5 +1,6 @@
 """Each network learns a tiny sample; a killed training goes on bit for bit."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,15 +9,18 @@ import torch
 import trimesh
 from figure import TINY, write_bars
 
+from spams_core.data import subjects as subjects_module
 from spams_core.data.sampling import part_targets, sample_off_surface
 from spams_core.data.subjects import Subjects
 from spams_core.errors import InputError
+from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.nearest import closest_on_surface
 from spams_core.models.spam import Spam
 from spams_core.progress import run_to_end
 from spams_core.training.loop import LoopSettings, run_training
 from spams_core.training.parts import PartsProblem, PartsTraining
 from spams_core.training.pose import PoseProblem, PoseTraining, flow_loss
-from spams_core.training.shape import ShapeProblem, ShapeTraining, eikonal_terms
+from spams_core.training.shape import ShapeProblem, ShapeTraining, eikonal_terms, principal_codes
 
 SHAPE = ShapeTraining(identities=2, surface_points=96, off_points=96, pool=2000, network_rate=3e-3, code_rate=5e-3)
 POSE = PoseTraining(instances=4, points=64, pool=2000, held_out=1, network_rate=3e-3, code_rate=5e-3)
@@ -148,3 +152,70 @@ def test_off_surface_distances_match_a_sphere():
     clear = np.abs(true) > 0.003
     assert (np.sign(off.distance[clear]) == np.sign(true[clear])).all()
     assert (off.targets == 1).all()
+
+
+def test_principal_codes_are_as_far_apart_as_their_shapes():
+    """Of shapes that differ in two ways the codes are those two ways, in their order, and nothing else."""
+    generator = torch.Generator().manual_seed(0)
+    mean, ways = torch.randn(3, 50, 3, generator=generator, dtype=torch.float64).split([1, 2])
+    amounts = torch.randn(30, 2, generator=generator, dtype=torch.float64) * torch.tensor([2.0, 1.0])
+    shapes = mean + torch.einsum("ik,knc->inc", amounts, ways)
+    codes = principal_codes(shapes, 6)
+    assert codes.shape == (30, 6)
+    assert codes.mean(0).abs().max() < 1e-7
+    assert codes[:, 2:].abs().max() < 1e-6  # the square root of rounding errors
+    # One standard deviation of a whole code is what codes grow to in training.
+    assert codes.square().sum(1).mean().sqrt().item() == pytest.approx(0.4, rel=1e-4)
+    # Where one way is all there is, distances between codes are those between shapes, up to one factor.
+    line = principal_codes(mean + amounts[:, :1, None] * ways[0], 4)
+    apart, shapes_apart = torch.cdist(line, line), torch.cdist(amounts[:, :1], amounts[:, :1])
+    factor = apart.sum() / shapes_apart.sum()
+    torch.testing.assert_close(apart, factor * shapes_apart, rtol=0, atol=1e-6)
+    # Where there are more, those that are near stay near.
+    flat = shapes.flatten(1)
+    both = torch.stack([torch.pdist(codes), torch.pdist(flat)])
+    assert torch.corrcoef(both)[0, 1] > 0.95
+
+
+def test_principal_codes_of_equal_shapes_are_zero():
+    assert principal_codes(torch.ones(4, 5, 3), 3).abs().max() < 1e-3
+
+
+def test_training_starts_from_codes_that_follow_the_bodies(subjects: Subjects):
+    problem = ShapeProblem(Spam(TINY), subjects, SHAPE, 0)
+    (codes,) = (p for name, p in problem.module.named_parameters() if name == "codes")
+    assert codes.detach().square().sum(2).mean(0).sqrt().tolist() == pytest.approx([0.4, 0.4], rel=1e-3)
+    drawn = ShapeProblem(Spam(TINY), subjects, replace(SHAPE, code_start="random"), 0).module.codes
+    assert drawn.std() < 0.03
+
+
+def test_poses_are_read_from_shards_as_from_one_piece(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Batches come from disk; the points that they hold lie on the posed surfaces, bit for bit however it is cut."""
+    batches = []
+    for size in (512, 4):
+        monkeypatch.setattr(subjects_module, "SHARD_INSTANCES", size)
+        subjects = write_bars(tmp_path / str(size), identities=3, poses=6)
+        assert len(subjects.shards) == -(-18 // size)
+        assert all(isinstance(shard, np.memmap) for shard in subjects.shards)
+        spam = Spam(TINY)
+        spam.shape_codes = torch.zeros(2, 2, 4)
+        problem = PoseProblem(spam, subjects, replace(POSE, displacement=0.0), 0)
+        rows = torch.tensor([0, 5, 3, 11])
+        batches.append((*problem._batch(rows, 20, torch.Generator().manual_seed(0)), problem.module.codes.detach()))
+    for one, other in zip(*batches, strict=True):
+        assert torch.equal(one, other)
+    points, flow, _, _ = batches[0]
+    for k, row in enumerate(rows.tolist()):
+        mesh = Mesh(subjects.posed(row), subjects.faces)
+        moved = (points + flow)[:, k].reshape(-1, 3).numpy()
+        assert closest_on_surface(moved, mesh)[0].max() < 1e-5
+
+
+def test_a_rigid_pose_decoder_turns_about_the_middle_of_its_part(subjects: Subjects):
+    rigid = replace(TINY, pose=replace(TINY.pose, rigid=True))
+    spam = Spam(rigid)
+    spam.shape_codes = torch.zeros(2, 2, 4)
+    PoseProblem(spam, subjects, POSE, 0)
+    lower, upper = spam.pose_decoders.pivot
+    assert lower[1] < -0.1 < 0.1 < upper[1]
+    assert spam.pose_decoders.pivot[:, [0, 2]].abs().max() < 0.02  # on the bar's axis
