@@ -113,15 +113,26 @@ def correspondence_rows(
     observed: Float[Tensor, "Q T n 3"],
     weights: Float[Tensor, "Q T n"],
     scale_m: float | None,
+    normals: Float[Tensor, "Q T n 3"] | None = None,
 ) -> Rows:
     """L_seg: Geman-McClure penalty between observed points and the warp of their predicted canonical points.
 
     In the same unit as `icp_rows`: 10 mm count 1.
+
+    Args:
+        model: Warped canonical points, metres.
+        observed: The points that they were predicted for, metres.
+        weights: How much each counts.
+        scale_m: σ; points much farther apart hardly count. None is least squares.
+        normals: Unit normals of the observed surface; then only distances along the surface count. Predictions lean
+            to the mean body, and across the surface the observation itself knows better.
     """
-    offset = model - observed
+    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
+    if normals is not None:
+        eye = eye - normals.unsqueeze(-1) * normals.unsqueeze(-2)
+    offset = (eye @ (model - observed).unsqueeze(-1))[..., 0]
     cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
     share = _SQUARED_CM * _shares(weights)
-    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
     return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
 
 
@@ -202,19 +213,22 @@ def temporal_rows(
 ) -> Rows:
     """L_t: Geman-McClure penalty of the way of a surface point to the middle between its neighbours in time.
 
-    An even motion costs nothing; 10 mm count 1.
+    An even motion costs nothing; 10 mm count 1. All frames move at once, and each looks at where its neighbours were:
+    with whole steps two frames would change places for ever, so the rows lead halfway (the same gradient, twice the
+    curvature, which bounds the cost from above).
 
     Args:
         model: Warped model points, metres.
         expected: Mean of the same points' places in the neighbouring frames; held fixed.
-        weights: 0 for frames without neighbours.
+        weights: 0 for frames without two neighbours.
         scale_m: σ; a sudden motion costs no more than about σ².
     """
     offset = model - expected
     cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
     share = _SQUARED_CM * weights[:, None] / (offset.shape[0] * offset.shape[2])
     eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
-    return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
+    weight = 2 * (share * slope).unsqueeze(-1).expand(offset.shape)
+    return Rows((share * cost).sum((0, 2)), offset / 2, eye, None, weight)
 
 
 def isometry_rows(

@@ -23,14 +23,18 @@ class Probe:
         world: [Q, T, n, 3] metres.
         by_pose: [Q, T, n, 3, D_p] derivative of `posed` by the part's pose code.
         distance: [Q, T, n] predicted distance at the canonical points (T may be 1).
-        by_shape: [Q, T, n, D_s] its derivative by the part's shape code; None when the shape is held.
+        posed_by_shape: [Q, T, n, 3, D_s] derivative of `posed` by the part's shape code, because where a thigh ends
+            decides where the knee goes; None when the shape is held.
+        distance_by_shape: [Q, T, n, D_s] derivative of `distance` by the part's shape code; None when the shape is
+            held, or no distance was asked for.
     """
 
     posed: Float[Tensor, "Q T n 3"]
     world: Float[Tensor, "Q T n 3"]
     by_pose: Float[Tensor, "Q T n 3 Dp"]
     distance: Float[Tensor, "Q T n"]
-    by_shape: Float[Tensor, "Q T n Ds"] | None
+    posed_by_shape: Float[Tensor, "Q T n 3 Ds"] | None = None
+    distance_by_shape: Float[Tensor, "Q T n Ds"] | None = None
 
 
 class NormalEquations:
@@ -86,10 +90,12 @@ class NormalEquations:
         arm = (probe.world - self._translation_m[:, None]).unsqueeze(-2).expand(rows.by_point.shape)
         columns = [by_posed @ probe.by_pose, torch.linalg.cross(arm, rows.by_point), rows.by_point]
         if self._shape_basis is not None:
-            if rows.by_distance is None or probe.by_shape is None:
-                columns.append(rows.residual.new_zeros(*rows.residual.shape, self._shape_basis.shape[2]))
-            else:
-                columns.append(rows.by_distance.unsqueeze(-1) * probe.by_shape.unsqueeze(-2))
+            column = rows.residual.new_zeros(*rows.residual.shape, self._shape_basis.shape[2])
+            if probe.posed_by_shape is not None:
+                column = column + by_posed @ probe.posed_by_shape
+            if rows.by_distance is not None and probe.distance_by_shape is not None:
+                column = column + rows.by_distance.unsqueeze(-1) * probe.distance_by_shape.unsqueeze(-2)
+            columns.append(column)
         self._add(rows, torch.cat(columns, dim=-1))
 
     def add_posed(self, rows: Rows, by_pose: Float[Tensor, "Q T n 3 Dp"]) -> None:

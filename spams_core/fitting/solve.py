@@ -60,7 +60,7 @@ class SolveSettings:
     """Times the model's surface is re-sampled and paired with the observation anew (every I_resample steps)."""
     rigid_rounds: int = 1
     """Rounds at the start in which the shape stays the mean: a shape that follows wrong poses seldom comes back."""
-    joint_rounds: int = 6
+    joint_rounds: int = 12
     """Rounds over all frames together at the end."""
     iterations: int = 3
     """Gauss-Newton steps between two samplings: I_resample."""
@@ -81,9 +81,11 @@ class SolveSettings:
     icp_weight: float = 0.6
     """Weight of L_icp; 10 mm count 1."""
     correspondence_weight: float = 0.1
-    """Weight of the segmenter's canonical coordinates while aligning; later a tenth of it."""
-    temporal_weight: float = 0.02
-    """Weight of L_t; 10 mm off an even motion count 1."""
+    """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, along the surface and for the
+    pose alone: the predictions lean to the mean body."""
+    temporal_weight: float = 0.3
+    """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. The weight falls with the
+    fourth power of the frames' interval, because that is how much farther the same acceleration leads."""
     isometry_weight: float = 5.0
     """Weight of the squared strain between close surface points, for regions that nobody sees."""
     pose_prior_weight: float = 0.3
@@ -168,6 +170,7 @@ class Solution:
 _LONGEST_STEP = 1.0  # standard deviations; what is linear ends about there
 _LONGEST_TURN = 0.3  # radians
 _TEMPORAL_SCALE_M = 0.05
+_TEMPORAL_INTERVAL_S = 1 / 30
 _STRAIN_SCALE = 0.3
 _PARTNER_DISTANCE = 0.03  # canonical units
 
@@ -180,6 +183,7 @@ class Solver:
         spam: The model, frozen.
         observations: T frames.
         adjacent: [T − 1] whether two fitted frames follow each other closely in time.
+        interval_s: Time between such frames, seconds.
         starts: Where to start; each frame takes the start that explains it best.
         settings: Weights and lengths.
         generator: Source of every random draw.
@@ -188,6 +192,7 @@ class Solver:
     spam: Spam
     observations: list[Observation]
     adjacent: Bool[Tensor, "T1"]
+    interval_s: float
     starts: list[Start]
     settings: SolveSettings
     generator: torch.Generator
@@ -204,6 +209,7 @@ class Solver:
                 raise InputError(f"The model's surface shows no {name}. Train its part and shape decoders longer.")
         self._begin()
         self._steps_done, self._steps = 0, self._count_steps()
+        self._done = 0.0
 
     @property
     def shape_codes(self) -> Float[Tensor, "Q Ds"]:
@@ -337,6 +343,7 @@ class Solver:
         self, frames: Int[Tensor, "F"], done: float, iterations: int, with_shape: bool, message: str
     ) -> Iterator[Progress]:
         """Re-sample the surface, pair it with the frames, descend."""
+        self._done = done
         if with_shape:
             self.surface = self._extract(self.settings.match_resolution)
         preview = self._preview()
@@ -421,7 +428,9 @@ class Solver:
         shape_codes, parts = self.shape_codes, self.spam.part_count
         pose_codes = self.pose_space.decode(self.z_pose[frames]).transpose(0, 1)
         codes = torch.cat([shape_codes[:, None].expand(-1, len(frames), -1), pose_codes], dim=-1)
-        flow, by_pose = self.spam.pose_decoders.with_jacobian(points, codes, shape_codes.shape[1])
+        length = shape_codes.shape[1]
+        flow, by_codes = self.spam.pose_decoders.with_jacobian(points, codes, 0 if by_shape else length)
+        by_pose = by_codes[..., length:] if by_shape else by_codes
         posed = points + flow
         world = world_from_posed(posed, self.root_rotation[frames], self.translation_m[frames])
         value, slope = posed.new_zeros(parts, 1, 1), None
@@ -434,7 +443,7 @@ class Solver:
             else:
                 value = self.spam.shape_decoders(flat, self.spam.shape_decoders.film(shape_codes[:, None]))
             value = value.reshape(points.shape[:3]).expand(-1, len(frames), -1)
-        return Probe(posed, world, by_pose, value, slope)
+        return Probe(posed, world, by_pose, value, by_codes[..., :length] if by_shape else None, slope)
 
     def _collect(
         self,
@@ -455,11 +464,12 @@ class Solver:
             costs[name] = rows.cost
 
         if settings.dense_correspondence:
-            probe = self._probe(seen.canonical, frames, by_shape, distance=False)
+            probe = self._probe(seen.canonical, frames, False, distance=False)
             weights = seen.weights * seen.confidence
             scale = scale_m if matcher is None else 0.1
             share = 1.0 if matcher is None else 0.1
-            rows = correspondence_rows(probe.world, seen.points_world, weights, scale if settings.gates else None)
+            normals = None if matcher is None else seen.normals_world
+            rows = correspondence_rows(probe.world, seen.points_world, weights, scale if settings.gates else None, normals)
             add("correspondence", rows, probe, share * settings.correspondence_weight)
         if matcher is None or shared is None:
             return costs
@@ -474,6 +484,10 @@ class Solver:
         add("icp", rows, probe, settings.icp_weight)
         self._add_surface_terms(add, system, frames, matcher, shared, by_shape, costs)
         return costs
+
+    def _temporal_weight(self) -> float:
+        interval = max(self.interval_s / _TEMPORAL_INTERVAL_S, 1.0)
+        return self.settings.temporal_weight * self._done**2 / interval**4
 
     def _surface_samples(self) -> tuple[Int[Tensor, "Q n"], Float[Tensor, "Q n 3"]]:
         """Surface vertices of every part, and points near them."""
@@ -522,10 +536,10 @@ class Solver:
         if settings.free_space_weight > 0:
             rows = free_space_rows(probe.distance, distance, gradient, free, settings.truncation)
             add("free_space", rows, probe, settings.free_space_weight)
-        if settings.temporal_weight > 0:
+        weight = self._temporal_weight()
+        if weight > 0:
             expected, weights = self._expected(points, frames)
-            add("temporal", temporal_rows(probe.world, expected, weights, _TEMPORAL_SCALE_M), probe,
-                settings.temporal_weight)  # fmt: skip
+            add("temporal", temporal_rows(probe.world, expected, weights, _TEMPORAL_SCALE_M), probe, weight)
         if settings.isometry_weight > 0:
             shift = torch.nn.functional.normalize(points.roll(1, 1) - points, dim=-1) * _PARTNER_DISTANCE
             partner = self._probe((points + shift)[:, None], frames, False, distance=False)
@@ -537,7 +551,7 @@ class Solver:
     def _expected(
         self, points: Float[Tensor, "Q n 3"], frames: Int[Tensor, "F"]
     ) -> tuple[Float[Tensor, "Q F n 3"], Float[Tensor, "F"]]:
-        """Where the neighbours in time expect points: the middle between both, or the only neighbour's place."""
+        """Where the neighbours in time expect points, the middle between both; 0 weight where one is missing."""
         count = len(self.observations)
         near = torch.stack([frames - 1, frames + 1])
         link = torch.stack([frames - 1, frames])
@@ -547,10 +561,7 @@ class Solver:
         film = self.spam.pose_film(self.shape_codes, self.pose_space.decode(self.z_pose[wanted]))
         posed = points[:, None] + self.spam.pose_decoders(points[:, None], film)
         world = world_from_posed(posed, self.root_rotation[wanted], self.translation_m[wanted])
-        weight = there.to(world)
-        before, after = world[:, place[0]], world[:, place[1]]
-        share = (weight / weight.sum(0).clamp_min(1.0))[:, None, :, None, None]
-        return share[0] * before + share[1] * after, weight.amax(0)
+        return (world[:, place[0]] + world[:, place[1]]) / 2, there.all(0).to(world)
 
     def _solution(self) -> Solution:
         names = tuple(dict.fromkeys(name for terms in self.history for name in terms))

@@ -42,7 +42,7 @@ Preset = Literal["fast", "accurate", "paper"]
 PRESETS: Mapping[Preset, SolveSettings] = {
     "fast": SolveSettings(),
     "accurate": SolveSettings(
-        rounds=6, joint_rounds=10, part_points=96, surface_points=64, match_resolution=128, mesh_resolution=192
+        rounds=6, joint_rounds=16, part_points=96, surface_points=64, match_resolution=128, mesh_resolution=192
     ),
     # 20k points per frame and 500k around the canonical surface over the rounds, as in the paper.
     "paper": SolveSettings(
@@ -51,6 +51,9 @@ PRESETS: Mapping[Preset, SolveSettings] = {
     ),
 }  # fmt: skip
 """What `--preset` chooses from."""
+
+_LONGEST_INTERVAL_S = 0.25
+"""Frames farther apart in time say nothing of each other's motion."""
 
 _STORED_POINTS = 3000
 """Observed points that a fit keeps per frame: enough to look at, 100 kB."""
@@ -126,7 +129,8 @@ def fit(settings: FitSettings) -> Task[Fit]:
     solve = settings.solve or PRESETS[settings.preset]
     require_new(settings.out)
     sequence = read_sequence(settings.sequence)
-    frames = np.asarray(parse_frames(settings.frames, sequence.frame_count))
+    chosen = parse_frames(settings.frames, sequence.frame_count)
+    frames, interval_s = np.asarray(chosen), chosen.step / sequence.fps
     model = settings.model or default_model(settings.method)
     yield Progress(0, 1, "Loading the model")
     spam = read_spam(model, device)
@@ -161,8 +165,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         _observe(sequence, int(t), seen, found, device)
         for t, seen, found in zip(frames, subjects, labelled, strict=True)
     ]
-    gaps = np.diff(frames)
-    adjacent = torch.from_numpy((np.abs(gaps) / sequence.fps <= 0.25) & (gaps == gaps.min(initial=1 << 30)))
+    adjacent = torch.full((len(frames) - 1,), interval_s <= _LONGEST_INTERVAL_S)
     random = torch.Generator().manual_seed(settings.seed)
     yield Progress(1, 1, "Placing the body")
     starts = [mean_start(spam, observations)]
@@ -170,7 +173,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         starts.append(encoder_start(encoder, observations, sequence.camera))
     if solve.articulated:
         starts.append(articulated_start(spam, observations, adjacent, solve, random))
-    solver = Solver(spam, observations, adjacent, starts, solve, random)
+    solver = Solver(spam, observations, adjacent, interval_s, starts, solve, random)
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
     solving = solver.run()
     while True:

@@ -23,13 +23,15 @@ ROTATION = rotation_from_vector(draw(2, T, 3))
 TRANSLATION_M = draw(3, T, 3)
 POSED, BY_POSE = draw(4, Q, T, N, 3), draw(5, Q, T, N, 3, DP)
 BY_SHAPE = draw(6, Q, T, N, DS)
+POSED_BY_SHAPE = draw(9, Q, T, N, 3, DS)
 BY_DISTANCE, WEIGHT = draw(7, Q, T, N, 3), draw(8, Q, T, N, 3).abs()
 
 
 def probe(shape: bool = True) -> Probe:
     world = world_from_posed(POSED.transpose(0, 1).flatten(1, 2), ROTATION, TRANSLATION_M)
     world = world.reshape(T, Q, N, 3).transpose(0, 1)
-    return Probe(POSED, world, BY_POSE, torch.zeros(Q, T, N).double(), BY_SHAPE if shape else None)
+    by_shape = (POSED_BY_SHAPE, BY_SHAPE) if shape else (None, None)
+    return Probe(POSED, world, BY_POSE, torch.zeros(Q, T, N).double(), *by_shape)
 
 
 def linear_moves(z: Tensor, turn: Tensor, shift: Tensor, z_shape: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -41,10 +43,13 @@ def linear_moves(z: Tensor, turn: Tensor, shift: Tensor, z_shape: Tensor | None)
         for t in range(T):
             codes = (z[t, :, None] * POSE_BASIS[:, q]).sum(0)
             flow = torch.einsum("ncd,d->nc", BY_POSE[q, t], codes)
+            if z_shape is not None:
+                shape_codes = (z_shape[:, None] * SHAPE_BASIS[:, q]).sum(0)
+                flow = flow + torch.einsum("ncd,d->nc", POSED_BY_SHAPE[q, t], shape_codes)
             around = torch.linalg.cross(turn[t].expand(N, 3), world[q, t] - TRANSLATION_M[t])
             moves[q, t] = flow @ ROTATION[t].T / CANONICAL_PER_METRE + around + shift[t]
             if z_shape is not None:
-                distances[q, t] = BY_SHAPE[q, t] @ (z_shape[:, None] * SHAPE_BASIS[:, q]).sum(0)
+                distances[q, t] = BY_SHAPE[q, t] @ shape_codes
     return moves, distances
 
 
@@ -113,7 +118,8 @@ def test_groups_of_frames_join_to_the_same_system():
         part.add(
             Rows(rows.cost[chunk], *(value[:, chunk] for value in
                  (rows.residual, rows.by_point, BY_DISTANCE, rows.weight))),
-            Probe(*(value[:, chunk] for value in (seen.posed, seen.world, seen.by_pose, seen.distance, BY_SHAPE))),
+            Probe(*(value[:, chunk] for value in
+                    (seen.posed, seen.world, seen.by_pose, seen.distance, POSED_BY_SHAPE, BY_SHAPE))),
         )  # fmt: skip
         groups.append(part)
     joined = NormalEquations.joined(groups)

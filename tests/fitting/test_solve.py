@@ -74,7 +74,7 @@ def moving(frames: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 def solver_of(spam: Spam, observations: list[Observation], settings: SolveSettings, *starts: Start) -> Solver:
     adjacent = torch.ones(len(observations) - 1, dtype=torch.bool)
     chosen = list(starts) or [mean_start(spam, observations)]
-    return Solver(spam, observations, adjacent, chosen, settings, torch.Generator().manual_seed(0))
+    return Solver(spam, observations, adjacent, 1 / 30, chosen, settings, torch.Generator().manual_seed(0))
 
 
 def largest_error_m(spam: Spam, solver: Solver, truth: torch.Tensor) -> float:
@@ -150,7 +150,7 @@ def test_each_frame_takes_the_start_that_explains_it_best(bar_model: Spam):
     solver = solver_of(bar_model, observations, SETTINGS, *starts)
     assert torch.allclose(solver.z_pose, z_pose, atol=1e-4)
     with pytest.raises(InputError, match="at least one start"):
-        Solver(bar_model, observations, torch.ones(3, dtype=torch.bool), [], SETTINGS, torch.Generator())
+        Solver(bar_model, observations, torch.ones(3, dtype=torch.bool), 1 / 30, [], SETTINGS, torch.Generator())
 
 
 @pytest.mark.parametrize(("converged_m", "with_shape", "steps"), [(1.0, False, 1), (1e-9, False, 3), (1.0, True, 3)])
