@@ -83,7 +83,7 @@ class SolveSettings:
     correspondence_weight: float = 0.1
     """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, along the surface and for the
     pose alone: the predictions lean to the mean body."""
-    temporal_weight: float = 0.3
+    temporal_weight: float = 6.0
     """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. The weight falls with the
     fourth power of the frames' interval, because that is how much farther the same acceleration leads."""
     isometry_weight: float = 5.0
@@ -169,7 +169,7 @@ class Solution:
 
 _LONGEST_STEP = 1.0  # standard deviations; what is linear ends about there
 _LONGEST_TURN = 0.3  # radians
-_TEMPORAL_SCALE_M = 0.05
+_TEMPORAL_SCALE_M = 0.01
 _TEMPORAL_INTERVAL_S = 1 / 30
 _STRAIN_SCALE = 0.3
 _PARTNER_DISTANCE = 0.03  # canonical units
