@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from spams_core import cli
-from spams_core.fitting.solve import SolveSettings
+from spams_core.fitting.settings import SolveSettings
 from spams_core.models.spam import COMPACT, PAPER
 from spams_core.tasks import TASKS
 from spams_core.tasks.fit import PRESETS

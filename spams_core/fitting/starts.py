@@ -10,7 +10,8 @@ from spams_core.fitting.articulated import ArticulatedSettings, articulated_pose
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.pieces import PieceSettings, model_pieces
 from spams_core.fitting.projection import ProjectionSettings, project_to_codes
-from spams_core.fitting.solve import SolveSettings, Start
+from spams_core.fitting.settings import SolveSettings
+from spams_core.fitting.solve import Start
 from spams_core.fitting.surface import canonical_surface
 from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.camera import Camera

@@ -101,7 +101,7 @@ class ObservedDistance:
         return DistanceQuery(distance, known & ~outside, in_front | outside, self.parts[v, u])
 
 
-_SILHOUETTE_TOLERANCE_PX = 2.0
+_SILHOUETTE_TOLERANCE_PX = 0.75
 """Edges of depth images are unsure by about this much."""
 
 _CLOSING_PX = 3

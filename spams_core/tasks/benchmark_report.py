@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from spams_core.io.replacement import replaced_file
+from spams_core.tasks.benchmark_pictures import picture_frames, telling_frames
 from spams_core.tasks.benchmark_plots import Curve, plot_bars, plot_epe_over_time, plot_epe_per_part
 from spams_core.tasks.benchmark_run import ACCURACY, PEAK, Measured
 from spams_core.tasks.evaluate import FIGURES, mean_figures
@@ -122,6 +123,9 @@ def write_report(
         files["epe_over_time"] = out / "epe_over_time.png"
         curves = [Curve(name, result.title, _epe_by_frame(result)) for name, result in results.items()]
         plot_epe_over_time(files["epe_over_time"], curves, fps)
+        for name, result in results.items():
+            files[f"frames_{name}"] = out / f"frames_{name}.png"
+            picture_frames(files[f"frames_{name}"], telling_frames(result.frames()), out / "fits" / name)
     by_part = [
         Curve(name, result.title, errors) for name, result in results.items() if (errors := _part_errors(result))
     ]

@@ -21,7 +21,8 @@ from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.result import build_fit
-from spams_core.fitting.solve import Solver, SolveSettings
+from spams_core.fitting.settings import SolveSettings
+from spams_core.fitting.solve import Solver
 from spams_core.fitting.starts import articulated_start, encoder_start, mean_start
 from spams_core.geometry.tsdf import observe_distance
 from spams_core.io.archive import hash_file, require_new

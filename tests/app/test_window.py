@@ -576,7 +576,7 @@ def test_bundled_model_fits_the_demo_recording(qtbot: Any, tmp_path: Path) -> No
         resource_path("models/human/segmenter")
     except InputError:
         pytest.skip("needs the bundled model in resources/models/human")
-    from spams_core.fitting.solve import SolveSettings
+    from spams_core.fitting.settings import SolveSettings
     from spams_core.tasks.fit import FitSettings
 
     window = MainWindow()

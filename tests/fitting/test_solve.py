@@ -10,7 +10,8 @@ import torch
 
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
-from spams_core.fitting.solve import Solver, SolveSettings, Start
+from spams_core.fitting.settings import SolveSettings
+from spams_core.fitting.solve import Solver, Start
 from spams_core.fitting.starts import initial_roots, mean_start
 from spams_core.fitting.surface import canonical_surface, posed_vertices
 from spams_core.frames import world_from_posed
@@ -97,7 +98,7 @@ def test_fit_recovers_known_codes_and_roots(bar_model: Spam, staged: bool):
     # Parts of a bar may trade root motion for bend, so the surface is what must agree: 6 mm on a 1 m bar. 2 mm come
     # from the mesh's cells, and as much from where the two parts' networks disagree.
     assert largest_error_m(bar_model, solver, truth) < 0.006
-    assert (solver.z_shape - Z_SHAPE).abs()[0] < 0.5
+    assert (solver.iterate.z_shape - Z_SHAPE).abs()[0] < 0.5
     assert len(solver.history) <= solver._steps_done == solver._steps
 
 
@@ -131,12 +132,12 @@ def test_frames_take_over_a_neighbours_pose_where_it_explains_them_better(bar_mo
     poses = CodeSpace.of(bar_model.pose_codes, 3)
     right = Start("right", poses.decode(z_pose), rotation_from_vector(roots), shift)
     solver = solver_of(bar_model, observations, SETTINGS, right)
-    solver.z_pose[1] += 2.0
-    solver.z_pose[4] -= 2.0
+    solver.iterate.z_pose[1] += 2.0
+    solver.iterate.z_pose[4] -= 2.0
     solver._follow(torch.tensor([1, 4]))
     # The root follows the middle of the points, which are not the same ones in every frame.
-    assert torch.allclose(solver.z_pose, z_pose, atol=1e-4)
-    assert torch.allclose(solver.translation_m, shift, atol=0.02)
+    assert torch.allclose(solver.iterate.z_pose, z_pose, atol=1e-4)
+    assert torch.allclose(solver.iterate.translation_m, shift, atol=0.02)
 
 
 def test_each_frame_takes_the_start_that_explains_it_best(bar_model: Spam):
@@ -148,7 +149,7 @@ def test_each_frame_takes_the_start_that_explains_it_best(bar_model: Spam):
     first[:2], second[2:] = wrong[:2], wrong[2:]
     starts = (Start(name, poses.decode(z), rotation, shift) for name, z in (("first", first), ("second", second)))
     solver = solver_of(bar_model, observations, SETTINGS, *starts)
-    assert torch.allclose(solver.z_pose, z_pose, atol=1e-4)
+    assert torch.allclose(solver.iterate.z_pose, z_pose, atol=1e-4)
     with pytest.raises(InputError, match="at least one start"):
         Solver(bar_model, observations, torch.ones(3, dtype=torch.bool), 1 / 30, [], SETTINGS, torch.Generator())
 

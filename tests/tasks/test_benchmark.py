@@ -22,7 +22,7 @@ import spams_core.tasks.benchmark_suites as suites_module
 from spams_core.data.fit import Fit, read_fit
 from spams_core.data.recording import read_sequence, read_subject
 from spams_core.errors import InputError
-from spams_core.fitting.solve import SolveSettings
+from spams_core.fitting.settings import SolveSettings
 from spams_core.progress import Progress, Task, run_to_end
 from spams_core.resources import resource_path
 from spams_core.settings import settings_to_dict
@@ -157,6 +157,7 @@ def test_benchmark_writes_tables_and_plots_that_agree(finished: tuple[BenchmarkS
     files = {what: Path(path) for what, path in summary["files"].items()}
     assert {path.name for path in files.values()} == {
         "results.json", "results.csv", "results.md", "frames.csv", "bars.png", "epe_over_time.png", "epe_per_part.png",
+        *(f"frames_{name}.png" for name in CHOSEN),
     }  # fmt: skip
     for path in files.values():
         assert path.parent == settings.out

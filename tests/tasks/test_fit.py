@@ -10,7 +10,7 @@ import torch
 
 from spams_core.data.fit import Fit, read_fit
 from spams_core.errors import InputError
-from spams_core.fitting.solve import SolveSettings
+from spams_core.fitting.settings import SolveSettings
 from spams_core.io.archive import hash_file
 from spams_core.progress import Progress, run_to_end
 from spams_core.resources import resource_path
