@@ -57,8 +57,8 @@ class SolveSettings:
     """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, along the surface and for
     the pose alone: the predictions lean to the mean body."""
     temporal_weight: float = 6.0
-    """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. The weight falls with the
-    fourth power of the frames' interval, because that is how much farther the same acceleration leads."""
+    """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. It falls with the sixth
+    power of the frames' interval: the same acceleration leads farther then, by the fourth, and it changes meanwhile."""
     isometry_weight: float = 5.0
     """Weight of the squared strain between close surface points, for regions that nobody sees."""
     pose_prior_weight: float = 0.3

@@ -178,6 +178,28 @@ def test_steps_lower_the_energy(bar_model: Spam):
     assert totals[-1] < 0.1 * totals[0]
 
 
+def test_probe_knows_how_the_shape_moves_points(bar_model: Spam):
+    """Against differences: where a part ends decides where what hangs on it goes."""
+    observations, _ = observe(bar_model, Z_SHAPE, *moving(2))
+    now = solver_of(bar_model, observations, SETTINGS).iterate
+    now.z_pose = moving(2)[0]
+    points = torch.stack([now.surface.vertices[rows[:20]] for rows in now.surface.of_part])[:, None]
+    frames = torch.arange(2)
+    probe = now.probe(points, frames, True)
+    assert probe.posed_by_shape is not None
+    assert probe.distance_by_shape is not None
+    step = 1e-3 * torch.ones_like(now.z_shape)
+    codes = torch.tensordot(step, now.shape_space.basis, dims=1)
+    now.z_shape = now.z_shape + step
+    moved = now.probe(points, frames, False)
+    for by_shape, change in (
+        (probe.posed_by_shape, moved.posed - probe.posed),
+        (probe.distance_by_shape.unsqueeze(-2), (moved.distance - probe.distance).unsqueeze(-1)),
+    ):
+        predicted = torch.einsum("qtncd,qd->qtnc", by_shape, codes)
+        assert (predicted - change).norm() < 0.05 * change.norm()
+
+
 def test_settings_are_checked():
     with pytest.raises(InputError, match="counts must be 1 or more"):
         SolveSettings(joint_rounds=0)
