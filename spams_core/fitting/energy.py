@@ -113,7 +113,6 @@ def correspondence_rows(
     observed: Float[Tensor, "Q T n 3"],
     weights: Float[Tensor, "Q T n"],
     scale_m: float | None,
-    normals: Float[Tensor, "Q T n 3"] | None = None,
 ) -> Rows:
     """L_seg: Geman-McClure penalty between observed points and the warp of their predicted canonical points.
 
@@ -124,13 +123,9 @@ def correspondence_rows(
         observed: The points that they were predicted for, metres.
         weights: How much each counts.
         scale_m: σ; points much farther apart hardly count. None is least squares.
-        normals: Unit normals of the observed surface; then only distances along the surface count. Predictions lean
-            to the mean body, and across the surface the observation itself knows better.
     """
     eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
-    if normals is not None:
-        eye = eye - normals.unsqueeze(-1) * normals.unsqueeze(-2)
-    offset = (eye @ (model - observed).unsqueeze(-1))[..., 0]
+    offset = model - observed
     cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
     share = _SQUARED_CM * _shares(weights)
     return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))

@@ -54,8 +54,8 @@ class SolveSettings:
     icp_weight: float = 0.6
     """Weight of L_icp; 10 mm count 1."""
     correspondence_weight: float = 0.1
-    """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, along the surface and for
-    the pose alone: the predictions lean to the mean body."""
+    """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, and
+    always for the pose alone: the predictions lean to the mean body."""
     temporal_weight: float = 6.0
     """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. It falls with the sixth
     power of the frames' interval: the same acceleration leads farther then, by the fourth, and it changes meanwhile."""

@@ -90,14 +90,12 @@ class Terms:
             costs[name] = rows.cost
 
         if settings.dense_correspondence:
+            # Predictions lean to the mean body: they guide the pose, and the shape does not follow them.
             probe = self._iterate.probe(seen.canonical, frames, False, distance=False)
             weights = seen.weights * seen.confidence
             scale = scale_m if matcher is None else 0.1
             share = 1.0 if matcher is None else 0.1
-            normals = None if matcher is None else seen.normals_world
-            rows = correspondence_rows(
-                probe.world, seen.points_world, weights, scale if settings.gates else None, normals
-            )
+            rows = correspondence_rows(probe.world, seen.points_world, weights, scale if settings.gates else None)
             add("correspondence", rows, probe, share * settings.correspondence_weight)
         if matcher is None or shared is None:
             return costs

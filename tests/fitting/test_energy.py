@@ -165,18 +165,6 @@ def test_frames_that_follow_each_other_do_not_swing():
     assert (places + step).abs().max() < 1e-9
 
 
-def test_correspondences_along_the_surface_leave_its_normal_alone():
-    model, observed = draw(0, *SHAPE, 3, scale=0.02), draw(1, *SHAPE, 3, scale=0.02)
-    normals = torch.nn.functional.normalize(draw(2, *SHAPE, 3), dim=-1)
-    weights = torch.ones(SHAPE, dtype=torch.float64)
-    across = correspondence_rows(observed + 0.03 * normals, observed, weights, 0.05, normals)
-    assert across.cost.abs().max() < 1e-20
-    assert (row_gradient(correspondence_rows(model, observed, weights, 0.05, normals)) * normals).sum(
-        -1
-    ).abs().max() < 1e-9
-    check_gradient(lambda x: correspondence_rows(x, observed, weights, 0.05, normals), model)
-
-
 def test_isometry_is_zero_for_rigid_motions_and_knows_strain():
     points, partner = draw(0, 2, 1, 5, 3), draw(1, 2, 1, 5, 3)
     rest = (points - partner).norm(dim=-1)
