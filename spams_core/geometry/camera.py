@@ -143,8 +143,13 @@ def pixel_normals(
     return result
 
 
+def _span(size: int, step: int) -> slice:
+    """The places from `step` on, or up to `step` before the end if it is negative; none if there are fewer."""
+    return slice(min(max(0, step), size), max(size - max(0, -step), 0))
+
+
 def _overlap(shape: tuple[int, ...], dv: int, du: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Slices of the pixels that have a neighbour (dv, du) away, and of those neighbours."""
-    here = tuple(slice(max(0, -step), size - max(0, step)) for size, step in zip(shape, (dv, du), strict=True))
-    near = tuple(slice(max(0, step), size - max(0, -step)) for size, step in zip(shape, (dv, du), strict=True))
+    here = tuple(_span(size, -step) for size, step in zip(shape, (dv, du), strict=True))
+    near = tuple(_span(size, step) for size, step in zip(shape, (dv, du), strict=True))
     return (here[0], here[1]), (near[0], near[1])

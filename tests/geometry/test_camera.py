@@ -73,6 +73,13 @@ def test_a_lone_pixel_has_no_normal():
     assert not pixel_normals(back_project(depth, CAMERA), depth > 0).any()
 
 
+@pytest.mark.parametrize("size", [(1, 1), (2, 1), (1, 3), (2, 2)])
+def test_images_smaller_than_the_window_are_fine(size: tuple[int, int]):
+    depth = back_project(np.full((48, 64), 0.5), CAMERA)[: size[0], : size[1]]
+    found = pixel_normals(depth, np.ones(size, dtype=bool))
+    assert (found != 0).any() == (min(size) > 1)
+
+
 def test_sizes_must_agree():
     with pytest.raises(InputError, match="depth is 64×40 but the camera 64×48"):
         back_project(np.zeros((40, 64)), CAMERA)
