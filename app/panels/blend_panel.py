@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QShowEvent
+from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
 from app.editor import Blend, Codes, Editor
@@ -68,12 +68,19 @@ class BlendPanel(QWidget):
         button.setToolTip(f"Choose body {slot}")
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
-        menu.addAction("Body on screen", partial(self._take, slot, "screen"))
-        menu.addAction("Fitted body at the playhead", partial(self._take, slot, "fit"))
-        menu.addAction("Mean body", partial(self._take, slot, "mean"))
-        menu.addAction("Random body", partial(self._take, slot, "random"))
-        menu.addSeparator()
-        menu.addAction("From another fit…", partial(self.other_fit_requested.emit, slot))
+        choices = {
+            "Body on screen": partial(self._take, slot, "screen"),
+            "Fitted body at the playhead": partial(self._take, slot, "fit"),
+            "Mean body": partial(self._take, slot, "mean"),
+            "Random body": partial(self._take, slot, "random"),
+            "From another fit…": partial(self.other_fit_requested.emit, slot),
+        }
+        for title, choose in choices.items():
+            # Not menu.addAction(title, choose): the action that it looks up in C++ was seen to be another object.
+            action = QAction(title, menu)
+            action.triggered.connect(lambda _checked=False, chosen=choose: chosen())
+            menu.addAction(action)
+        menu.insertSeparator(menu.actions()[-1])
         button.setMenu(menu)
         row.addWidget(badge)
         row.addWidget(name, 1)
