@@ -124,10 +124,10 @@ def correspondence_rows(
         weights: How much each counts.
         scale_m: σ; points much farther apart hardly count. None is least squares.
     """
-    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
     offset = model - observed
     cost, slope = _geman_mcclure(offset.square().sum(-1), scale_m)
     share = _SQUARED_CM * _shares(weights)
+    eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
     return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
 
 
