@@ -72,7 +72,7 @@ PRESETS: dict[PresetName, Preset] = {
 """What `--preset` chooses from."""
 
 _ONE_PART_POINTS = 3
-"""A step of the baseline sees so many times the points of its one part: then it takes about as long as one of six parts."""
+"""A step of the baseline sees so many times the points of its one part: it then takes about as long as one of ours."""
 
 
 @dataclass(frozen=True)

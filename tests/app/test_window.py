@@ -18,7 +18,7 @@ from fits import ball_fit
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QImage
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication, QMessageBox, QToolButton
 from recordings import FAULTS
 
 from spams_core.data.recording import read_subject
@@ -471,8 +471,11 @@ def test_blend_walks_from_a_to_b(opened: Opened, fit_folder: Path, qtbot: Any) -
     panel = window.blend_panel
     window.tabs.setCurrentWidget(panel)
     QTest.qWait(50)
-    panel._take("A", "fit")
-    panel._take("B", "mean")
+    for slot, wanted in zip("AB", ("Fitted body at the playhead", "Mean body"), strict=True):
+        menu = next(b.menu() for b in panel.findChildren(QToolButton) if b.toolTip() == f"Choose body {slot}")
+        titles = [action.text() for action in menu.actions()]
+        assert titles[-2:] == ["", "From another fit…"], "a line sets what comes from a file apart"
+        menu.actions()[titles.index(wanted)].trigger()
     drag(panel.shape_slider, [0, 50, 100])
     qtbot.waitUntil(lambda: window.session.edited is not None and window.editor.idle, timeout=5_000)
     amount = panel.shape_slider.value() / panel.shape_slider.maximum()

@@ -200,6 +200,38 @@ def test_probe_knows_how_the_shape_moves_points(bar_model: Spam):
         assert (predicted - change).norm() < 0.05 * change.norm()
 
 
+def test_the_way_between_frames_says_nothing_of_the_shape(bar_model: Spam):
+    """Frames off an even motion, and only L_t to be solved: poses and roots move, the shape does not."""
+    z_pose, roots, shift = moving(5)
+    observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
+    only = replace(
+        SETTINGS, dense_correspondence=False, icp_weight=0.0, reconstruction_weight=0.0, free_space_weight=0.0,
+        isometry_weight=0.0, pose_prior_weight=0.0, shape_prior_weight=0.0, temporal_weight=1.0,
+    )  # fmt: skip
+    solver = solver_of(bar_model, observations, only)
+    before = solver.iterate.translation_m.clone()
+    list(solver._round(torch.arange(5), 1.0, 2, True, "round"))
+    assert solver.iterate.z_shape.abs().max() < 1e-5
+    moved = (solver.iterate.translation_m - before).norm(dim=1)
+    assert moved[1:-1].max() > 1e-4
+    assert moved[[0, -1]].max() < 1e-6, "the first and the last frame have no middle to lie in"
+
+
+def test_temporal_weight_grows_with_the_rounds_and_falls_with_the_interval(bar_model: Spam):
+    z_pose, roots, shift = moving(2)
+    observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
+
+    def cost(interval_s: float, done: float) -> float:
+        terms = solver_of(bar_model, observations, SETTINGS)._terms
+        terms._interval_s = interval_s
+        return terms._temporal_weight(done)
+
+    assert cost(1 / 30, 1.0) == SETTINGS.temporal_weight
+    assert cost(1 / 60, 1.0) == SETTINGS.temporal_weight
+    assert cost(1 / 15, 1.0) == pytest.approx(SETTINGS.temporal_weight / 64)
+    assert cost(1 / 30, 0.5) == pytest.approx(SETTINGS.temporal_weight / 4)
+
+
 def test_settings_are_checked():
     with pytest.raises(InputError, match="counts must be 1 or more"):
         SolveSettings(joint_rounds=0)

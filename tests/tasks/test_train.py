@@ -16,7 +16,7 @@ from spams_core.models.spam import Spam, SpamSettings, read_spam, write_network
 from spams_core.progress import run_to_end
 from spams_core.resources import resource_path
 from spams_core.tasks.fit import FitSettings, SolveSettings, fit
-from spams_core.tasks.train import TrainSettings, train
+from spams_core.tasks.train import PRESETS, TrainSettings, train
 from spams_core.training.loop import LoopSettings, run_training
 from spams_core.training.pose import PoseProblem, PoseTraining
 from spams_core.training.shape import ShapeProblem, ShapeTraining
@@ -47,6 +47,12 @@ def test_one_part_model_is_trained_by_the_same_code(bars: Path, tmp_path: Path):
     for network in ("shape", "pose"):
         run_to_end(train(TrainSettings(network, bars, tmp_path, one_part=True, steps=1)))
     assert read_spam(tmp_path, torch.device("cpu")).part_count == 1
+    # One network sees more points in a step than one of several, so that trainings take about as long.
+    told = {network: read_archive(tmp_path / network, network).manifest["training"] for network in ("shape", "pose")}
+    ours = PRESETS["compact"]
+    assert told["shape"]["surface_points"] == 3 * ours.shape.surface_points
+    assert told["shape"]["off_points"] == 3 * ours.shape.off_points
+    assert told["pose"]["points"] == 3 * ours.pose.points
     with pytest.raises(InputError, match="no part decoder"):
         TrainSettings("parts", bars, tmp_path, one_part=True)
 
