@@ -64,7 +64,7 @@ def picture_frames(path: Path, frames: Sequence[Pictured], fits: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9.0, 3.6 * len(frames)), layout="constrained")
+    figure = Figure(figsize=(11.0, 2.9 * len(frames)), layout="constrained")
     FigureCanvasAgg(figure)
     for row, shown in enumerate(frames):
         fit = read_fit(fits / shown.sequence)
@@ -77,9 +77,10 @@ def picture_frames(path: Path, frames: Sequence[Pictured], fits: Path) -> None:
             ("truth, from the side", truth, _TRUTH, 90.0), ("fit, from the side", fitted, colors, 90.0),
         )  # fmt: skip
         middle = (truth.vertices.min(0) + truth.vertices.max(0)) / 2
+        reach_m = float(np.abs(np.concatenate([truth.vertices, fitted.vertices]) - middle).max()) + _MARGIN_M
         for column, (title, mesh, face_colors, turn_deg) in enumerate(views):
             axes = figure.add_subplot(len(frames), len(views), row * len(views) + column + 1)
-            _draw(axes, mesh, face_colors, _axes_of_view(sequence.camera, turn_deg), middle)
+            _draw(axes, mesh, face_colors, _axes_of_view(sequence.camera, turn_deg), middle, reach_m)
             if row == 0:
                 axes.set_title(title, fontsize=10, color=_INK)
             if column == 0:
@@ -111,6 +112,7 @@ def _draw(
     colors: Float[np.ndarray, "F 3"] | Float[np.ndarray, "3"],
     view: Float[np.ndarray, "3 3"],
     middle: Float[np.ndarray, "3"],
+    reach_m: float,
 ) -> None:
     """Faces towards the viewer, the farthest first, lit from over the viewer's left shoulder; no perspective."""
     from matplotlib.collections import PolyCollection
@@ -126,7 +128,7 @@ def _draw(
     lit = (own * shade[:, None]).clip(0, 1)
     # Edges in the face's colour close the seams that anti-aliasing leaves.
     axes.add_collection(PolyCollection(list(corners[shown, :, :2]), facecolors=lit, edgecolors=lit, linewidths=0.3))
-    reach = np.abs((mesh.vertices - middle) @ view.T).max(0) + _MARGIN_M
-    axes.set(xlim=(-reach[0], reach[0]), ylim=(-reach[1], reach[1]), aspect="equal", xticks=[], yticks=[])
+    # A square around the middle whichever way the body stretches: all panels stay equally large, their titles in line.
+    axes.set(xlim=(-reach_m, reach_m), ylim=(-reach_m, reach_m), aspect="equal", xticks=[], yticks=[])
     for spine in axes.spines.values():
         spine.set_visible(False)
