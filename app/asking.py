@@ -43,7 +43,7 @@ class Asking(QObject):
 
     def ask_export(self) -> None:
         """What to export the fit as, and where to."""
-        from app.panels.export_dialog import ExportDialog
+        from app.export.export_dialog import ExportDialog
 
         path = self._window.session.fit_path
         if path is not None:

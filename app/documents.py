@@ -14,7 +14,7 @@ from spams_core.errors import InputError
 from spams_core.resources import resource_path
 
 if TYPE_CHECKING:
-    from app.editor import Codes
+    from app.edit.editor import Codes
     from app.main_window import MainWindow
     from app.opening import Opened
 
@@ -65,7 +65,7 @@ class Documents(QObject):
         self._clear()
         session.sequence = found.sequence
         window.editor.stand_in(found.survey)
-        window.show_views()
+        window.show_views(window.workspace.columns if window.workspace is not None else (True, True, True))
         window.fitting.show(found.fit, found.path if found.fit is not None else None)
         window.scene.set_survey(found.survey)
         if found.fit is not None:
@@ -90,7 +90,7 @@ class Documents(QObject):
         window.show_views((False, True, True))
         window.fitting.show(None, None)
         window.scene.stage_model()
-        window.tabs.setCurrentIndex(1)
+        window.edit_workspace.show_sliders()
         window.editor.request(dragging=False)
         window.setWindowTitle("Body model — SPAM Studio")
 
@@ -135,7 +135,7 @@ def _open(path: Path) -> Opened:
 
 
 def _read_codes(path: Path) -> Any:
-    from app.editor import Codes
+    from app.edit.editor import Codes
     from spams_core.data.fit import read_fit
 
     fit = read_fit(path)

@@ -21,12 +21,17 @@ from PySide6.QtWidgets import (
 )
 
 from app.asking import Asking
+from app.capture.workspace import CaptureWorkspace
 from app.commands import CommandTable
 from app.documents import Documents
-from app.editing import Editing
-from app.editor import Editor
+from app.edit.editing import Editing
+from app.edit.editor import Editor
+from app.edit.workspace import EditWorkspace
+from app.export.workspace import ExportWorkspace
 from app.facts import view_facts
-from app.fitting import Fitting
+from app.fit.fitting import Fitting
+from app.fit.workspace import FitWorkspace
+from app.inspect.workspace import InspectWorkspace
 from app.jobs import Jobs
 from app.panels.dialogs import ask, show_error
 from app.panels.view_bar import Legend, ViewBar
@@ -41,11 +46,11 @@ from app.theme import THEMES, Theme, apply_theme, icon
 from app.timeline import Timeline
 from app.toolbar import make_toolbar
 from app.window_commands import MENUS, TRANSPORT, VIEW_SWITCHES, window_commands
+from app.workspace import Workspace
 from spams_core.errors import InputError
 from spams_core.resources import part_colors, part_titles
 
 if TYPE_CHECKING:
-    from app.panels.fit_panel import FitPanel
     from app.scene import Scene
     from app.viewport import Side, Viewport
 
@@ -78,7 +83,6 @@ class MainWindow(QMainWindow):
         self.last_folder = Path.home()
         self.viewport: Viewport | None = None
         self.scene: Scene | None = None
-        self.fit_panel: FitPanel | None = None
         self.is_ready = False
         self._closing = False
         self.session = Session(self)
@@ -91,7 +95,19 @@ class MainWindow(QMainWindow):
         self.documents = Documents(self)
         self.fitting = Fitting(self)
         self._preload = Preload(self)
-        self.commands = CommandTable(window_commands(self), self)
+        self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
+        self.capture_workspace, self.inspect_workspace = CaptureWorkspace(self), InspectWorkspace(self)
+        self.export_workspace = ExportWorkspace(self)
+        self.workspaces: tuple[Workspace, ...] = (
+            self.capture_workspace,
+            self.fit_workspace,
+            self.inspect_workspace,
+            self.edit_workspace,
+            self.export_workspace,
+        )
+        self.workspace: Workspace | None = None
+        own = [command for workspace in self.workspaces for command in workspace.commands()]
+        self.commands = CommandTable([*window_commands(self), *own], self)
         self._lay_out()
         self._connect()
         self._use_theme(self.theme)
@@ -104,7 +120,8 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         actions = self.commands.actions
-        self.menus = self.commands.fill_bar(self.menuBar(), MENUS)
+        own = [(f"&{workspace.title}", workspace.menu()) for workspace in self.workspaces]
+        self.menus = self.commands.fill_bar(self.menuBar(), (MENUS[0], *own, *MENUS[1:]))
         self._recent = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(actions["open.demo"], self._recent)
         self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
@@ -113,8 +130,8 @@ class MainWindow(QMainWindow):
         )
         for action, keys, title in ((undo, "Ctrl+Z", "Undo"), (redo, "Ctrl+Shift+Z", "Redo")):
             action.setShortcut(keys)
-            self.menus["Fit"].insertAction(actions["edit.reset"], action)
-            action.setText(f"{title} Slider")
+            self.menus["Edit"].insertAction(actions["edit.reset"], action)
+            action.setText(title)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
         self._views = QWidget()
@@ -126,9 +143,19 @@ class MainWindow(QMainWindow):
         self._views_layout.addWidget(self.view_bar)
         self._views_layout.addWidget(self.legend)
         self.welcome = Welcome(actions["open.recording"], actions["open.demo"], actions["model.explore"])
+        self._aside = QStackedWidget()
+        self._aside.hide()
+        beside = QSplitter(Qt.Orientation.Horizontal)
+        beside.setHandleWidth(2)
+        beside.setChildrenCollapsible(False)
+        beside.addWidget(self._aside)
+        beside.addWidget(self._views)
+        for index in range(2):
+            beside.setStretchFactor(index, 1)
+        self._viewing = beside
         self._pages = QStackedWidget()
         self._pages.addWidget(self.welcome)
-        self._pages.addWidget(self._views)
+        self._pages.addWidget(beside)
         self.timeline = Timeline(self.player.clock, [actions[name] for name in TRANSPORT])
         self.timeline.set_range(0, 30.0)
         left = QWidget()
@@ -201,9 +228,6 @@ class MainWindow(QMainWindow):
         """Make what needs VTK and pyqtgraph."""
         if self._closing or self.viewport is not None:
             return
-        from app.panels.blend_panel import BlendPanel
-        from app.panels.codes_panel import CodesPanel
-        from app.panels.fit_panel import FitPanel
         from app.scene import Scene
         from app.viewport import Viewport
 
@@ -211,25 +235,17 @@ class MainWindow(QMainWindow):
         self._views_layout.insertWidget(1, self.viewport, 1)
         self.scene = Scene(self.session, self.viewport, self)
         self.scene.titles_changed.connect(self._on_facts)
-        self.fit_panel = FitPanel(self.theme)
-        self.codes_panel = CodesPanel(self.theme)
-        self.blend_panel = BlendPanel(self.editor, self.theme)
         self.tabs.removeTab(0)
-        for panel, title, hint in (
-            (self.fit_panel, "Fit", "Fit the body to the recording"),
-            (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
-            (self.blend_panel, "Blend", "Walk between two bodies"),
-        ):
-            self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
-        self.editing.attach(self.codes_panel, self.blend_panel)
-        self.blend_panel.other_fit_requested.connect(self.asking.ask_other_fit)
-        self.fitting.attach(self.fit_panel)
+        for workspace in self.workspaces:
+            self.tabs.setTabToolTip(self.tabs.addTab(workspace.make_panel(), workspace.title), workspace.hint)
+        self.tabs.currentChanged.connect(self._on_tab)
+        self.turn_to("fit")
         self._use_theme(self.theme)
         self._on_parts(self.session.part_names)
 
     @Slot(str, object)
     def _on_numerics(self, device: str, kind: type[Any]) -> None:
-        if self._closing or self.fit_panel is None:
+        if self._closing or self.scene is None:
             return
         self.session.device = device
         self.fitting.set_settings_kind(kind)
@@ -272,7 +288,7 @@ class MainWindow(QMainWindow):
     @property
     def viewing(self) -> bool:
         """Whether the viewports are shown, not the welcome page."""
-        return self._pages.currentWidget() is self._views
+        return self._pages.currentWidget() is self._viewing
 
     @Slot()
     def _on_range(self, *_: object) -> None:
@@ -310,12 +326,41 @@ class MainWindow(QMainWindow):
 
     def show_views(self, columns: tuple[bool, bool, bool] = (True, True, True)) -> None:
         """Viewports instead of the welcome page: input, fit, canonical shape, or some of them."""
-        self._pages.setCurrentWidget(self._views)
+        self._pages.setCurrentWidget(self._viewing)
         self.view_bar.set_columns(columns)
         if self.viewport is not None:
             self.viewport.set_columns(columns)
             self.viewport.setFocus()  # so that keys play and step, and are not typed into the form
         self.commands.refresh()
+
+    def turn_to(self, workspace: str) -> None:
+        """Bring a workspace to the front; before the panels exist there is none."""
+        names = [known.id for known in self.workspaces]
+        if self.tabs.count() == len(names):
+            self.tabs.setCurrentIndex(names.index(workspace))
+            self._on_tab(self.tabs.currentIndex())
+
+    @Slot(int)
+    def _on_tab(self, index: int) -> None:
+        entered = self.workspaces[index]
+        if entered is self.workspace:
+            return
+        if self.workspace is not None:
+            self.workspace.leave()
+            self.set_aside(None)
+        self.workspace = entered
+        if self.viewing and self.session.frame_count:
+            self.show_views(entered.columns)
+        entered.enter()
+        self.commands.refresh()
+
+    def set_aside(self, widget: QWidget | None) -> None:
+        """Show a widget to the left of the viewports, such as a depth image; None hides that place again."""
+        if widget is not None:
+            if self._aside.indexOf(widget) < 0:
+                self._aside.addWidget(widget)
+            self._aside.setCurrentWidget(widget)
+        self._aside.setVisible(widget is not None)
 
     def color_by_part(self, by_part: bool) -> None:
         """Colour the input by part, or by distance."""
@@ -355,10 +400,10 @@ class MainWindow(QMainWindow):
         self.setWindowIcon(icon("person-simple-walk", theme, theme.accent))
         self.welcome.set_theme(theme)
         self.timeline.strip.set_theme(theme)
-        if self.fit_panel is not None and self.scene is not None:
+        if self.scene is not None:
             self.scene.set_theme(theme)
-            for panel in (self.fit_panel, self.codes_panel, self.blend_panel):
-                panel.set_theme(theme)
+        for workspace in self.workspaces:
+            workspace.set_theme(theme)
 
     # --- telling --------------------------------------------------------------------------------------------------
 
@@ -415,6 +460,8 @@ class MainWindow(QMainWindow):
         self.player.clock.pause()
         self.hide()
         self.jobs.cancel_all()
+        for workspace in self.workspaces:
+            workspace.close()
         for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:

@@ -18,7 +18,6 @@ MENUS = (
         "&File",
         ("open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit"),
     ),
-    ("&Fit", ("fit.start", "fit.pause", "fit.cancel", "-", "edit.reset", "model.explore")),
     ("&Play", ("play.toggle", "play.back", "play.forward", "play.first", "play.last", "-", "play.loop", "play.worst")),
     (
         "&View",
@@ -30,7 +29,7 @@ MENUS = (
     ),
     ("&Help", ("help.keys", "help.about")),
 )  # fmt: skip
-"""Menu titles and their commands; "-" is a separator."""
+"""Menu titles and their commands; "-" is a separator. The workspaces' own menus follow the first."""
 
 TRANSPORT = ("play.first", "play.back", "play.toggle", "play.forward", "play.last", "play.loop")
 """Buttons of the timeline."""
@@ -48,9 +47,6 @@ def window_commands(window: MainWindow) -> list[Command]:
 
     def many_frames() -> bool:
         return session.frame_count > 1
-
-    def fitting() -> bool:
-        return jobs.fitting is not None
 
     def free() -> bool:
         return jobs.fitting is None
@@ -92,26 +88,6 @@ def window_commands(window: MainWindow) -> list[Command]:
             "camera",
         ),
         Command("quit", "Quit", window.quit, "", "Ctrl+Q", "sign-out"),
-        Command(
-            "fit.start", "Fit the Body", window.fitting.start, "Fit the body model to the recording", "F5",
-            "person-simple-run", window.fitting.possible,
-        ),
-        Command(
-            "fit.pause", "Pause the Fit", window.fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
-            fitting, lambda: jobs.fitting is not None and jobs.fitting.paused,
-        ),
-        Command(
-            "fit.cancel", "Cancel the Fit", window.fitting.cancel, "Stop; nothing is written", "Ctrl+.", "x-circle",
-            fitting,
-        ),
-        Command(
-            "edit.reset", "Reset Shape and Pose", window.editing.reset, "Show the body as it was fitted", "Ctrl+R",
-            "arrow-counter-clockwise", lambda: session.edited is not None,
-        ),
-        Command(
-            "model.explore", "Explore the Body Model", window.documents.explore,
-            "Play with shape and pose without a recording", "", "sliders-horizontal", free,
-        ),
         Command(
             "play.toggle", "Play", player.toggle, "Play or pause", "Space", "play", many_frames,
             lambda: player.clock.playing,

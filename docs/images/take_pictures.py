@@ -35,7 +35,7 @@ def main(fit: Path) -> int:
 
     def dark() -> None:
         window.use_light_theme(False)
-        window.tabs.setCurrentIndex(1)
+        window.edit_workspace.show_sliders()
         window.player.go_to(_FRAME)
         window.session.show_matches = True
         window.session.show_cloud = False

@@ -291,25 +291,26 @@ def test_fit_runs_with_live_mesh_and_loss(opened: Opened, recording: Path, fitte
         window.commands.actions["fit.start"].trigger()
         assert not window.commands.actions["open.recording"].isEnabled()
         qtbot.waitUntil(lambda: window.scene.body.visible, timeout=10_000)
-        qtbot.waitUntil(lambda: "left" in window.fit_panel._left.text() or window.session.live is None, timeout=10_000)
+        left = window.fit_workspace.panel._left
+        qtbot.waitUntil(lambda: "left" in left.text() or window.session.live is None, timeout=10_000)
     assert any(shown is not None for shown in live)
     assert finished.args[0] is window.session.fit
     assert window.session.live is None
-    steps, values = window.fit_panel.plot.points("total")
+    steps, values = window.fit_workspace.panel.plot.points("total")
     assert len(steps) == len(values) > 0
     # Written beside the recording, and the next fit will not overwrite it.
     assert window.session.fit_path == recording.with_name("ball_fit")
     assert (recording.with_name("ball_fit") / "manifest.json").is_file()
-    assert window.fit_panel.form.value().out == recording.with_name("ball_fit_2")
+    assert window.fit_workspace.panel.form.value().out == recording.with_name("ball_fit_2")
 
 
 def test_loss_curve_holds_every_step(opened: Opened, recording: Path, fitter: Any, qtbot: Any) -> None:
     window = opened(recording)
     window.start_fit()
-    qtbot.waitUntil(lambda: window.fit_panel.plot.names != [], timeout=10_000)
+    qtbot.waitUntil(lambda: window.fit_workspace.panel.plot.names != [], timeout=10_000)
     measured: list[int] = []
     window.jobs.fit_measured.connect(lambda metrics: measured.extend(step for step, _ in metrics))
-    already = list(window.fit_panel.plot.points("total")[0])
+    already = list(window.fit_workspace.panel.plot.points("total")[0])
     qtbot.waitUntil(lambda: window.jobs.fitting is None, timeout=20_000)
     assert already + [float(step) for step in measured] == [float(step) for step in range(1, fitter.steps + 1)]
 
@@ -318,14 +319,14 @@ def test_cancel_ends_within_half_a_second(opened: Opened, recording: Path, fitte
     fitter.steps = 10_000
     window = opened(recording)
     chosen = recording.with_name("chosen")
-    window.fit_panel.form.set_value("out", chosen)
+    window.fit_workspace.panel.form.set_value("out", chosen)
     window.start_fit()
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
     begin = time.perf_counter()
-    window.fit_panel.cancel_button.click()
+    window.fit_workspace.panel.cancel_button.click()
     qtbot.waitUntil(lambda: window.jobs.fitting is None, timeout=5_000)
     assert fitter.closed_at - begin < 0.5
-    assert window.fit_panel.form.value().out == chosen
+    assert window.fit_workspace.panel.form.value().out == chosen
     assert not chosen.exists()
     assert window.fitting.possible()
     assert window.session.live is None
@@ -337,7 +338,7 @@ def test_cancel_does_not_wait_for_a_long_step(opened: Opened, recording: Path, f
     window.start_fit()
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
     begin = time.perf_counter()
-    window.fit_panel.cancel_button.click()
+    window.fit_workspace.panel.cancel_button.click()
     qtbot.waitUntil(lambda: window.jobs.fitting is None, timeout=5_000)
     # Half a second is promised; drawing in software on a busy machine may add to it.
     assert time.perf_counter() - begin < 1.0
@@ -352,14 +353,14 @@ def test_pause_holds_and_resume_goes_on(opened: Opened, recording: Path, fitter:
     window = opened(recording)
     window.start_fit()
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
-    window.fit_panel.pause_button.click()
-    assert window.fit_panel.pause_button.text() == "Resume"
+    window.fit_workspace.panel.pause_button.click()
+    assert window.fit_workspace.panel.pause_button.text() == "Resume"
     QTest.qWait(200)
-    held = list(window.fit_panel.plot.points("total")[0])
+    held = list(window.fit_workspace.panel.plot.points("total")[0])
     QTest.qWait(300)
-    assert window.fit_panel.plot.points("total")[0] == held
+    assert window.fit_workspace.panel.plot.points("total")[0] == held
     with qtbot.waitSignal(window.fit_finished, timeout=20_000):
-        window.fit_panel.pause_button.click()
+        window.fit_workspace.panel.pause_button.click()
 
 
 def test_exception_in_a_fit_is_shown_and_the_window_goes_on(
@@ -420,13 +421,13 @@ def drag(slider: Any, values: list[int]) -> None:
 
 def test_pose_slider_moves_the_body(opened: Opened, fit_folder: Path, qtbot: Any) -> None:
     window = opened(fit_folder)
-    window.tabs.setCurrentWidget(window.codes_panel)
+    window.edit_workspace.show_sliders()
     QTest.qWait(50)
     before = np.array(window.scene.body.data.points)
-    drag(window.codes_panel.pose_sliders[0], [0, 60, 120, 200])
+    drag(window.edit_workspace.codes_panel.pose_sliders[0], [0, 60, 120, 200])
     qtbot.waitUntil(lambda: window.session.edited is not None and not window.session.edited.preview, timeout=5_000)
     qtbot.waitUntil(lambda: window.editor.idle, timeout=5_000)
-    sigma = window.codes_panel.pose_sigma[0, 0]
+    sigma = window.edit_workspace.codes_panel.pose_sigma[0, 0]
     assert sigma == pytest.approx(2.0, abs=0.05)
     # One deviation is 0.1 units, a unit 1.25 m; the stand-in moves everything along x by the sum of the codes.
     codes = ball_fit().pose_codes[0].sum() + 0.1 * sigma
@@ -437,13 +438,13 @@ def test_pose_slider_moves_the_body(opened: Opened, fit_folder: Path, qtbot: Any
     window.editing.undo_stack.undo()
     qtbot.waitUntil(lambda: window.session.edited is None, timeout=5_000)
     np.testing.assert_allclose(window.scene.body.data.points, before)
-    assert window.codes_panel.pose_sliders[0].value() == 0
+    assert window.edit_workspace.codes_panel.pose_sliders[0].value() == 0
 
 
 def test_shape_slider_changes_the_canonical_body(opened: Opened, fit_folder: Path, qtbot: Any) -> None:
     window = opened(fit_folder)
-    window.tabs.setCurrentWidget(window.codes_panel)
-    window.codes_panel.shape_sliders[1].setValue(300)
+    window.edit_workspace.show_sliders()
+    window.edit_workspace.codes_panel.shape_sliders[1].setValue(300)
     qtbot.waitUntil(lambda: window.session.edited is not None and not window.session.edited.preview, timeout=5_000)
     stretched = 1 + ball_fit().shape_codes[0, :3] + np.array([0, 0.3, 0])
     height = np.ptp(window.scene.canonical.data.points[:, 1])
@@ -458,7 +459,7 @@ def test_slow_decoding_draws_only_the_newest(opened: Opened, fit_folder: Path, b
     bodies: list[Any] = []
     window.session.edited_changed.connect(bodies.append)
     for value in range(0, 300, 3):
-        window.codes_panel.shape_sliders[0].setValue(value)
+        window.edit_workspace.codes_panel.shape_sliders[0].setValue(value)
     qtbot.waitUntil(lambda: window.editor.idle and bool(bodies), timeout=5_000)
     QTest.qWait(50)
     assert len(bodies) < 10
@@ -468,8 +469,9 @@ def test_slow_decoding_draws_only_the_newest(opened: Opened, fit_folder: Path, b
 
 def test_blend_walks_from_a_to_b(opened: Opened, fit_folder: Path, qtbot: Any) -> None:
     window = opened(fit_folder)
-    panel = window.blend_panel
-    window.tabs.setCurrentWidget(panel)
+    panel = window.edit_workspace.blend_panel
+    window.turn_to("edit")
+    window.edit_workspace.tabs.setCurrentWidget(panel)
     QTest.qWait(50)
     for slot, wanted in zip("AB", ("Fitted body at the playhead", "Mean body"), strict=True):
         menu = next(b.menu() for b in panel.findChildren(QToolButton) if b.toolTip() == f"Choose body {slot}")
@@ -503,7 +505,7 @@ def test_model_can_be_explored_without_a_recording(window: Any, qtbot: Any) -> N
 def test_export_menu_writes_files(opened: Opened, fit_folder: Path, qtbot: Any, kind: str) -> None:
     import trimesh
 
-    from app.panels.export_dialog import ExportDialog
+    from app.export.export_dialog import ExportDialog
 
     window = opened(fit_folder)
     window.commands.actions["export.fit"].trigger()
@@ -601,8 +603,8 @@ def test_bundled_model_fits_the_demo_recording(qtbot: Any, tmp_path: Path) -> No
     seen = window.session.cloud.points_world
     assert np.abs(np.median(seen, axis=0) - np.median(fit.vertices_world[0], axis=0)).max() < 0.2
     begin = time.perf_counter()
-    window.codes_panel.pose_sliders[0].setSliderDown(True)
-    window.codes_panel.pose_sliders[0].setValue(100)
+    window.edit_workspace.codes_panel.pose_sliders[0].setSliderDown(True)
+    window.edit_workspace.codes_panel.pose_sliders[0].setValue(100)
     qtbot.waitUntil(lambda: window.session.edited is not None, timeout=20_000)
     # The first drag also extracts the coarse mesh: 0.3 s on an idle machine.
     assert time.perf_counter() - begin < 10

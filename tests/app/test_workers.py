@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.fit.fit_panel import TimeLeft
 from app.latest import Job, LatestWins
-from app.panels.fit_panel import TimeLeft
 from app.playback import PlaybackClock
 from app.worker import TaskWorker
 from spams_core.progress import Progress, Task

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.panels.loss_plot import LossPlot
+from app.fit.loss_plot import LossPlot
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
 from spams_core.progress import Progress

@@ -9,13 +9,13 @@ import numpy as np
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from app.editor import Codes, Editor
+from app.edit.editor import Codes, Editor
 from app.session import Session
 from spams_core.resources import part_colors, part_titles
 
 if TYPE_CHECKING:
-    from app.panels.blend_panel import BlendPanel
-    from app.panels.codes_panel import CodesPanel
+    from app.edit.blend_panel import BlendPanel
+    from app.edit.codes_panel import CodesPanel
     from spams_core.tasks.edit import Workbench
 
 __all__ = ["Editing"]

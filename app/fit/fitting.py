@@ -10,8 +10,8 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 if TYPE_CHECKING:
+    from app.fit.fit_panel import FitPanel
     from app.main_window import MainWindow
-    from app.panels.fit_panel import FitPanel
     from spams_core.data.fit import Fit
 
 __all__ = ["Fitting"]
@@ -66,7 +66,7 @@ class Fitting(QObject):
         if window.jobs.fitting is not None or panel is None or panel.form is None:
             return
         settings = settings if settings is not None else panel.form.value()
-        window.tabs.setCurrentWidget(panel)
+        window.turn_to("fit")
         window.editing.reset()
         window.jobs.start_fit(settings)
 

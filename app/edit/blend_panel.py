@@ -9,8 +9,8 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QShowEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
 
-from app.editor import Blend, Codes, Editor
-from app.panels.codes_panel import SigmaSlider
+from app.edit.codes_panel import SigmaSlider
+from app.edit.editor import Blend, Codes, Editor
 from app.theme import Theme
 
 __all__ = ["BlendPanel"]

@@ -1,0 +1,1 @@
+"""Capture: Look at the recording before it is fitted."""

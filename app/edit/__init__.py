@@ -1,0 +1,1 @@
+"""Edit: shape and pose by hand."""

@@ -1,0 +1,1 @@
+"""Export: meshes and pictures to take along."""

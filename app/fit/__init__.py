@@ -1,0 +1,1 @@
+"""Fit: settings, runs, and how they go."""

@@ -1,0 +1,58 @@
+"""The workspace Fit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtWidgets import QWidget
+
+from app.commands import Command
+from app.theme import Theme
+from app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from app.fit.fit_panel import FitPanel
+
+__all__ = ["FitWorkspace"]
+
+
+class FitWorkspace(Workspace):
+    """Fits the body to the recording."""
+
+    id, title, hint = "fit", "Fit", "Fit the body to the recording"
+    panel: FitPanel | None = None
+
+    def commands(self) -> list[Command]:
+        """Start, pause, cancel."""
+        jobs, fitting = self._window.jobs, self._window.fitting
+
+        def running() -> bool:
+            return jobs.fitting is not None
+
+        return [
+            Command(
+                "fit.start", "Fit the Body", fitting.start, "Fit the body model to the recording", "F5",
+                "person-simple-run", fitting.possible,
+            ),
+            Command(
+                "fit.pause", "Pause the Fit", fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
+                running, lambda: jobs.fitting is not None and jobs.fitting.paused,
+            ),
+            Command(
+                "fit.cancel", "Cancel the Fit", fitting.cancel, "Stop; nothing is written", "Ctrl+.", "x-circle",
+                running,
+            ),
+        ]  # fmt: skip
+
+    def make_panel(self) -> QWidget:
+        """Settings, progress, loss curves."""
+        from app.fit.fit_panel import FitPanel
+
+        self.panel = FitPanel(self._window.theme)
+        self._window.fitting.attach(self.panel)
+        return self.panel
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        if self.panel is not None:
+            self.panel.set_theme(theme)

@@ -1,0 +1,1 @@
+"""Inspect: See how good the fit is, and where."""
