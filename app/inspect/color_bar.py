@@ -45,7 +45,7 @@ class ColorBar(QWidget):
         """
         self.ramp, self.low, self.high, self.unit, self.missing = ramp, low, high, unit, missing
         self.setAccessibleName(f"Colours from {low:g} to {high:g} {unit}")
-        self.updateGeometry()
+        self.setFixedHeight(self.sizeHint().height())
         self.update()
 
     def ticks(self) -> list[str]:

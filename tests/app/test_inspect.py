@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PySide6.QtCore import QPoint, Qt
 
 from app.inspect.colormap import DIFFERENCE, MAGNITUDE, MISSING
 
@@ -84,3 +85,42 @@ def test_ramps_run_from_end_to_end() -> None:
         assert tuple(ends[0]) == tuple(ends[1]) == ramp.stops[0]
         assert tuple(ends[2]) == tuple(ends[3]) == ramp.stops[-1]
         assert tuple(ends[4]) == MISSING
+
+
+def test_strips_say_what_every_frame_lacks(inspecting: Any, qtbot: Any) -> None:
+    window, workspace = inspecting, inspecting.inspect_workspace
+    strips = workspace.strips
+    qtbot.waitUntil(lambda: workspace.diagnosis.complete and strips.values(8) is not None, timeout=10_000)
+    assert strips.isVisible()
+    assert strips.titles() == ["Head", "Torso", "Missing depth", "Jitter"]
+    head, torso, missing, jitter = strips.values(2)
+    assert head > 0
+    assert np.isnan(torso)  # no observed point of the stand-in is torso
+    assert missing == 0
+    assert jitter == pytest.approx(0, abs=1e-3)
+    assert strips.values(3) is None  # not fitted
+    # Its columns stand below those of the timeline, and scrub as they do.
+    assert strips.x_of(7) == window.timeline.strip.x_of(7)
+    qtbot.mouseClick(strips, Qt.MouseButton.LeftButton, pos=QPoint(int(strips.x_of(7)), 5))
+    assert window.session.frame == 7
+    window.commands.actions["inspect.strips"].trigger()
+    assert not strips.isVisible()
+    window.commands.actions["inspect.strips"].trigger()
+    assert strips.isVisible()
+    window.turn_to("edit")
+    assert not strips.isVisible()
+    assert window.timeline.strip.x_of(0) < strips.x_of(0)
+
+
+def test_worst_frames_are_visited_forth_and_back(inspecting: Any) -> None:
+    from dataclasses import replace
+
+    window = inspecting
+    residual = np.array([0.01, 0.05, 0.02, 0.04, 0.03], np.float32)
+    window.session.fit = replace(window.session.fit, residual_m=residual)
+    forth, back = (window.commands.actions[name] for name in ("play.worst", "play.worst_back"))
+    visited = []
+    for action in (forth, forth, forth, back, back, back, forth):
+        action.trigger()
+        visited.append(window.session.frame)
+    assert visited == [2, 6, 8, 6, 2, 0, 2]  # from the worst one back to the least bad of the five
