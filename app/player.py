@@ -20,7 +20,7 @@ class Player(QObject):
         super().__init__(parent)
         self._session, self._painted = session, painted
         self._painted_before = 0
-        self._worst = 0
+        self._worst = -1
         self.clock = PlaybackClock(self._drawn, parent=self)
         self.clock.frame_due.connect(self.go_to)
         session.frame_changed.connect(self._on_frame)
@@ -37,7 +37,7 @@ class Player(QObject):
 
     @Slot(object)
     def _on_fit(self, _: object) -> None:
-        self._worst = 0
+        self._worst = -1
 
     @Slot(int)
     def go_to(self, frame: int) -> None:
@@ -70,11 +70,11 @@ class Player(QObject):
         """Whether the end is followed by the start."""
         self.clock.loop = loop
 
-    def next_worst(self) -> None:
-        """Visit the ten worst frames in turn, the worst first."""
+    def next_worst(self, step: int = 1) -> None:
+        """Visit the ten worst frames in turn, the worst first; step -1 goes back through them."""
         fit = self._session.fit
         if fit is not None:
             order = np.argsort(np.nan_to_num(-np.asarray(fit.residual_m), nan=0.0))[:10]
+            self._worst = (max(self._worst, 0 if step < 0 else -1) + step) % len(order)
             self.clock.pause()
-            self.go_to(int(fit.frame_indices[order[self._worst % len(order)]]))
-            self._worst += 1
+            self.go_to(int(fit.frame_indices[order[self._worst]]))

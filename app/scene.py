@@ -60,6 +60,7 @@ class Scene(QObject):
         for changed in (session.frame_changed, session.live_changed, session.fit_changed, session.edited_changed):
             changed.connect(self._on_body)
         session.mean_body_changed.connect(self._on_body)
+        session.body_paint_changed.connect(self._on_body)
         session.show_cloud_changed.connect(self._on_layers)
         session.show_mesh_changed.connect(self._on_layers)
         session.show_matches_changed.connect(self._on_body)
@@ -201,9 +202,10 @@ class Scene(QObject):
             body = session.edited
             self._draw(self.body, body.vertices_world, body.canonical)
         elif track is not None and row is not None and colors_known:
-            self._draw(
-                self.body, track.vertices_world[row], Mesh(track.vertices_world[row], track.faces, track.vertex_parts)
-            )
+            paint = session.body_paint
+            painted = paint.colors if paint is not None and paint.fit is track else None
+            colors = self._part_colors(track.vertex_parts) if painted is None else painted
+            self.body.update(track.vertices_world[row], track.faces, colors)
         else:
             self.body.clear()
         self._draw_canonical()
@@ -267,7 +269,8 @@ class Scene(QObject):
             and int(track.frame_indices[row]) != session.frame
         )
         self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible or borrowed else 1.0)
-        size = 1.0 if self.matches.visible else 0.45 * self._point_size if self.body.visible else self._point_size
+        bare = self.matches.visible or (session.body_paint is not None and self.body.visible)
+        size = 1.0 if bare else 0.45 * self._point_size if self.body.visible else self._point_size
         self.fit_cloud.actor.GetProperty().SetPointSize(size)
         self.input_cloud.actor.GetProperty().SetPointSize(self._point_size)
         self._viewport.render()

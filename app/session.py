@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from PySide6.QtCore import QObject, Signal
 
 if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is imported
@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is
     from spams_core.data.sequence import DepthSequence
     from spams_core.geometry.mesh import Mesh
 
-__all__ = ["CloudColors", "EditedBody", "FrameCloud", "LiveFit", "Session"]
+__all__ = ["BodyPaint", "CloudColors", "EditedBody", "FrameCloud", "LiveFit", "Session"]
 
 CloudColors = Literal["part", "depth"]
 V = TypeVar("V")
@@ -57,6 +57,21 @@ class EditedBody:
     preview: bool
 
 
+@dataclass(frozen=True)
+class BodyPaint:
+    """Colours of the fitted mesh that say something about it, instead of those of its parts.
+
+    Attributes:
+        fit: Whose mesh it is.
+        row: The fitted frame that they were computed for; the next frame wears them until its own are known.
+        colors: [V, 3].
+    """
+
+    fit: Fit
+    row: int
+    colors: UInt8[np.ndarray, "V 3"]
+
+
 class _Field(Generic[V]):
     """An attribute that emits `NAME_changed` when it is given another value."""
 
@@ -93,6 +108,7 @@ class Session(QObject):
     live_changed = Signal(object)
     edited_changed = Signal(object)
     mean_body_changed = Signal(object)
+    body_paint_changed = Signal(object)
     part_names_changed = Signal(object)
     frame_changed = Signal(int)
     cloud_changed = Signal(object)
@@ -116,6 +132,8 @@ class Session(QObject):
     """What the sliders make of the body; None shows the fit as it is."""
     mean_body: _Field[Mesh | None] = _Field(None)
     """The model's mean shape in the canonical frame."""
+    body_paint: _Field[BodyPaint | None] = _Field(None)
+    """Colours of the fitted mesh; None colours it by part."""
     part_names: _Field[tuple[str, ...]] = _Field(())
     """Names of the parts that labels count."""
     frame: _Field[int] = _Field(0)

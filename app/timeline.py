@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
 from PySide6.QtGui import (
     QAction,
     QColor,
@@ -16,56 +16,33 @@ from PySide6.QtGui import (
     QPaintEvent,
     QPen,
     QPolygonF,
-    QWheelEvent,
 )
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
+from app.frame_axis import FrameAxis
 from app.playback import PlaybackClock
-from app.theme import THEMES, Theme
 
 __all__ = ["Strip", "Timeline"]
 
-_MARGIN = 14
 _GOOD_MM, _BAD_MM = 10.0, 40.0
+_TITLE_FROM_PX = 60
+"""Room at the left from which on the strip says what it shows, as those below it do."""
 _SPEEDS = (0.1, 0.25, 0.5, 1.0, 2.0, 4.0)
 
 
-class Strip(QWidget):
+class Strip(FrameAxis):
     """One column per frame, coloured by the fit's residual; press or drag to scrub."""
-
-    scrubbed = Signal(int)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._theme = THEMES["dark"]
-        self._count, self._fps, self._frame = 0, 30.0, 0
         self._residual_mm: dict[int, float] = {}
         self._cached: list[int] = []
         self._labelled: list[int] = []
-        self.setMouseTracking(True)
-        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAccessibleName("Timeline")
 
     def sizeHint(self) -> QSize:
         """Room for ruler, residuals and cache bar."""
         return QSize(400, 56)
-
-    def set_theme(self, theme: Theme) -> None:
-        """Colours."""
-        self._theme = theme
-        self.update()
-
-    def set_range(self, count: int, fps: float) -> None:
-        """Frames and their rate."""
-        self._count, self._fps = count, fps
-        self.update()
-
-    def set_frame(self, frame: int) -> None:
-        """Move the playhead without telling anyone."""
-        if frame != self._frame:
-            self._frame = frame
-            self.update()
 
     def set_residuals(self, frames: Int[np.ndarray, "T"], residual_m: Float[np.ndarray, "T"]) -> None:
         """Median distance to the fitted surface per fitted frame; NaN where a frame is fitted but not yet measured."""
@@ -77,53 +54,21 @@ class Strip(QWidget):
         self._cached, self._labelled = list(cached), list(labelled)
         self.update()
 
-    # --- places ---------------------------------------------------------------------------------------------------
-
-    def _step(self) -> float:
-        return (self.width() - 2 * _MARGIN) / max(1, self._count)
-
-    def x_of(self, frame: int) -> float:
-        """Middle of a frame's column, pixels."""
-        return _MARGIN + (frame + 0.5) * self._step()
-
-    def frame_at(self, x: float) -> int:
-        """The frame whose column holds x."""
-        return int(np.clip((x - _MARGIN) / self._step(), 0, max(0, self._count - 1)))
-
-    # --- events ---------------------------------------------------------------------------------------------------
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Jump."""
-        self._scrub(event)
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Scrub while pressed; otherwise say what is under the pointer."""
-        if event.buttons() & Qt.MouseButton.LeftButton:
-            self._scrub(event)
-        elif self._count:
-            frame = self.frame_at(event.position().x())
-            residual = self._residual_mm.get(frame)
-            measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
-            known = ", in memory" if frame in self._cached else ""
-            labelled = ", parts known" if frame in self._labelled else ""
-            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{measured}{known}{labelled}")
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        """One frame per notch."""
-        if self._count:
-            step = -1 if event.angleDelta().y() > 0 else 1
-            self.scrubbed.emit(int(np.clip(self._frame + step, 0, self._count - 1)))
-
-    def _scrub(self, event: QMouseEvent) -> None:
-        if self._count and event.buttons() & Qt.MouseButton.LeftButton:
-            self.scrubbed.emit(self.frame_at(event.position().x()))
+    def describe(self, event: QMouseEvent) -> str:
+        """Frame, residual, and what is known of it."""
+        frame = self.frame_at(event.position().x())
+        residual = self._residual_mm.get(frame)
+        measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
+        known = ", in memory" if frame in self._cached else ""
+        labelled = ", parts known" if frame in self._labelled else ""
+        return f"{super().describe(event)}{measured}{known}{labelled}"
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Ruler, residual columns, cache bar, playhead."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        theme, width = self._theme, self.width() - 2 * _MARGIN
-        track = QRectF(_MARGIN, 22, width, 22)
+        theme, width, left = self._theme, self._width(), self._left
+        track = QRectF(left, 22, width, 22)
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(QColor(theme.window))
         painter.drawRoundedRect(track, 4, 4)
@@ -133,11 +78,16 @@ class Strip(QWidget):
         for frame, residual in self._residual_mm.items():
             gap = 1.0 if step > 4 else 0.0
             painter.fillRect(
-                QRectF(_MARGIN + frame * step, track.top() + 1, step - gap, track.height() - 2), self._heat(residual)
+                QRectF(left + frame * step, track.top() + 1, step - gap, track.height() - 2), self._heat(residual)
             )
         for frames, color, top in ((self._cached, theme.border_strong, 47), (self._labelled, theme.good, 51)):
             for frame in frames:
-                painter.fillRect(QRectF(_MARGIN + frame * step, top, step, 2), QColor(color))
+                painter.fillRect(QRectF(left + frame * step, top, step, 2), QColor(color))
+        if left > _TITLE_FROM_PX:
+            painter.setPen(QColor(theme.muted))
+            painter.drawText(
+                QRectF(14, track.top(), left - 20, track.height()), Qt.AlignmentFlag.AlignVCenter, "Residual"
+            )
         self._paint_ruler(painter, step)
         x = self.x_of(self._frame)
         painter.setPen(QPen(QColor(theme.accent), 2))
@@ -219,20 +169,32 @@ class Timeline(QWidget):
         row.addLayout(right, 1)
         layout.addLayout(row)
         layout.addWidget(self.strip)
+        self._strips: list[FrameAxis] = [self.strip]
         for box in (self.speed, self.pace):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+
+    def add_strip(self, strip: FrameAxis) -> None:
+        """Put another strip below the first; it scrubs as that one does."""
+        self._strips.append(strip)
+        strip.set_range(self._count, self._fps)
+        strip.scrubbed.connect(self.strip.scrubbed)
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(strip)
 
     def set_range(self, count: int, fps: float) -> None:
         """Frames and their rate."""
         self._count, self._fps = count, fps
         self.clock.set_range(count, fps)
-        self.strip.set_range(count, fps)
+        for strip in self._strips:
+            strip.set_range(count, fps)
         self.setEnabled(count > 0)
 
     def set_frame(self, frame: int) -> None:
         """Show where the playhead is."""
         self.clock.seek(frame)
-        self.strip.set_frame(frame)
+        for strip in self._strips:
+            strip.set_frame(frame)
         dropped = f"  ·  {self.clock.dropped} dropped" if self.clock.dropped and self.clock.playing else ""
         seconds = frame / self._fps if self._fps else 0.0
         self._position.setText(

@@ -18,7 +18,11 @@ MENUS = (
         "&File",
         ("open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit"),
     ),
-    ("&Play", ("play.toggle", "play.back", "play.forward", "play.first", "play.last", "-", "play.loop", "play.worst")),
+    (
+        "&Play",
+        ("play.toggle", "play.back", "play.forward", "play.first", "play.last", "-", "play.loop", "play.worst",
+         "play.worst_back"),
+    ),
     (
         "&View",
         (
@@ -103,6 +107,10 @@ def window_commands(window: MainWindow) -> list[Command]:
         Command(
             "play.worst", "Next Worst Frame", player.next_worst, "Jump to the worst frames in turn", "N", "target",
             lambda: session.fit is not None,
+        ),
+        Command(
+            "play.worst_back", "Previous Worst Frame", partial(player.next_worst, -1),
+            "Go back through the worst frames", "Shift+N", "", lambda: session.fit is not None,
         ),
         Command(
             "show.part_colors", "Colour Points by Part", window.color_by_part,

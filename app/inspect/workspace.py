@@ -2,9 +2,23 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QWidget
+from typing import TYPE_CHECKING
 
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+
+from app.commands import Command
+from app.inspect.diagnosis import Diagnosis
+from app.inspect.mesh_colors import MeshColors
+from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
+from app.theme import Theme
 from app.workspace import Workspace
+from spams_core.errors import InputError
+from spams_core.resources import part_titles
+
+if TYPE_CHECKING:
+    from app.inspect.colors_card import ColorsCard
+    from app.main_window import MainWindow
 
 __all__ = ["InspectWorkspace"]
 
@@ -13,7 +27,112 @@ class InspectWorkspace(Workspace):
     """See how good the fit is, and where."""
 
     id, title, hint = "inspect", "Inspect", "See how good the fit is, and where"
+    colors_card: ColorsCard | None = None
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.colors = MeshColors(window.session, self)
+        self.colors.failed.connect(self._on_failed)
+        self.diagnosis = Diagnosis(window.session, self)
+        self.diagnosis.failed.connect(self._on_failed)
+        self.diagnosis.changed.connect(self._on_diagnosis)
+        self.strips: DiagnosisStrips | None = None
+        self._strips_wanted = True
+        window.session.fit_changed.connect(self._on_fit)
+        window.session.part_names_changed.connect(self._on_fit)
+
+    def commands(self) -> list[Command]:
+        """What it shows beside the panel."""
+        session = self._window.session
+        return [
+            Command(
+                "inspect.strips", "Diagnosis Below the Timeline", self.show_strips,
+                "Each part's residual, missing depth and jitter of every frame", "T", "rows",
+                lambda: session.fit is not None, lambda: self._strips_wanted,
+            ),
+        ]  # fmt: skip
+
+    def menu(self) -> tuple[str, ...]:
+        """Its commands, and the way to the worst frames."""
+        return (*super().menu(), "-", "play.worst", "play.worst_back")
 
     def make_panel(self) -> QWidget:
         """Its controls."""
-        return QWidget()
+        from app.inspect.colors_card import ColorsCard
+
+        self.colors_card = ColorsCard(self.colors, self._window.theme)
+        self.strips = DiagnosisStrips()
+        self.strips.set_theme(self._window.theme)
+        self._window.timeline.add_strip(self.strips)
+        self.strips.hide()
+        inside = QWidget()
+        inside.setObjectName("panel")
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(14, 12, 14, 12)
+        column.setSpacing(14)
+        column.addWidget(self.colors_card)
+        column.addStretch(1)
+        area = QScrollArea()
+        area.setObjectName("panel")
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidget(inside)
+        return area
+
+    def enter(self) -> None:
+        """Colours that say something belong here."""
+        self.colors.set_on(True)
+        self._show_strips()
+
+    def leave(self) -> None:
+        """Elsewhere the mesh wears the colours of its parts."""
+        self.colors.set_on(False)
+        self._show_strips(leaving=True)
+
+    def show_strips(self, shown: bool) -> None:
+        """Show or hide what stands below the timeline."""
+        self._strips_wanted = shown
+        if shown:
+            self._window.turn_to(self.id)
+        self._show_strips()
+
+    def _show_strips(self, leaving: bool = False) -> None:
+        if self.strips is None:
+            return
+        here = self._window.workspace is self and not leaving
+        shown = here and self._strips_wanted and self._window.session.fit is not None
+        self.diagnosis.set_on(here and self._window.session.fit is not None)
+        self.strips.setVisible(shown)
+        self._window.timeline.strip.set_left(TITLE_WIDTH if shown else None)
+
+    @Slot()
+    def _on_fit(self, *_: object) -> None:
+        if self.strips is not None:
+            self.strips.set_parts(part_titles(self._window.session.part_names))
+            self._show_strips()
+
+    @Slot()
+    def _on_diagnosis(self) -> None:
+        if self.strips is not None:
+            self.strips.set_rows(self.diagnosis.rows)
+
+    @Slot(object)
+    def _on_failed(self, error: Exception) -> None:
+        """Nobody asked for it right now: a faulty file needs no dialog, a defect does."""
+        if isinstance(error, InputError):
+            self._window.notify(str(error))
+        else:
+            self._window.show_error(error)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        if self.colors_card is not None:
+            self.colors_card.set_theme(theme)
+        if self.strips is not None:
+            self.strips.set_theme(theme)
+
+    def close(self) -> None:
+        """End its threads."""
+        self.colors.close()
+        self.diagnosis.close()

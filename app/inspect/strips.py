@@ -1,0 +1,106 @@
+"""Strips below the timeline that say what is wrong with a frame: each part's residual, missing depth, jitter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
+from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+
+from app.frame_axis import FrameAxis
+from app.inspect.colormap import MAGNITUDE
+
+if TYPE_CHECKING:
+    from spams_core.data.diagnosis import FrameDiagnosis
+
+__all__ = ["TITLE_WIDTH", "DiagnosisStrips"]
+
+TITLE_WIDTH = 104
+"""Room for the titles at the left, pixels."""
+
+_ROW, _GAP = 15, 1
+_OTHERS = (
+    ("Missing depth", "%", 50.0, "of the subject's pixels without a reading"),
+    ("Jitter", "mm", 20.0, "from the middle between the frames before and after"),
+)
+_PART_TOP_MM = 30.0
+
+
+class DiagnosisStrips(FrameAxis):
+    """One row per part, then missing depth and jitter; the colours are those of the mesh, small blue and large red."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: Sequence[str] = ()
+        self._values: dict[int, list[float]] = {}
+        self.set_left(TITLE_WIDTH)
+        self.setAccessibleName("Diagnosis of each frame")
+
+    def set_parts(self, titles: Sequence[str]) -> None:
+        """The parts that have a row."""
+        self._parts = tuple(titles)
+        self.updateGeometry()
+        self.update()
+
+    def set_rows(self, rows: Mapping[int, FrameDiagnosis]) -> None:
+        """Show what is measured."""
+        self._values = {
+            row.frame: [*(1e3 * row.part_residual_m).tolist(), 1e2 * row.missing_share, 1e3 * row.jitter_m]
+            for row in rows.values()
+        }
+        self.update()
+
+    def values(self, frame: int) -> list[float] | None:
+        """The numbers of a frame from top to bottom, NaN where one is not known; None if it is not measured."""
+        return self._values.get(frame)
+
+    def titles(self) -> list[str]:
+        """Of the rows."""
+        return [*self._parts, *(title for title, *_ in _OTHERS)]
+
+    def sizeHint(self) -> QSize:
+        """One line per row."""
+        return QSize(400, len(self.titles()) * (_ROW + _GAP) + 4)
+
+    def describe(self, event: QMouseEvent) -> str:
+        """Frame, row and number."""
+        titles = self.titles()
+        row = int(np.clip(event.position().y() // (_ROW + _GAP), 0, len(titles) - 1))
+        values = self._values.get(self.frame_at(event.position().x()))
+        if values is None or row >= len(values) or not np.isfinite(values[row]):
+            said = "not known"
+        elif row < len(self._parts):
+            said = f"{values[row]:.1f} mm median distance of its points to the surface"
+        else:
+            _, unit, _, meaning = _OTHERS[row - len(self._parts)]
+            said = f"{values[row]:.1f} {unit} {meaning}"
+        return f"{super().describe(event)}\n{titles[row]}: {said}"
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Titles, one cell per row and frame, playhead."""
+        painter = QPainter(self)
+        titles, step = self.titles(), self._step()
+        tops = [_PART_TOP_MM] * len(self._parts) + [top for _, _, top, _ in _OTHERS]
+        frames = [frame for frame, values in self._values.items() if len(values) == len(tops)]
+        numbers = np.array([self._values[frame] for frame in frames]).reshape(-1, len(tops))
+        colors = np.stack([MAGNITUDE.colors(numbers[:, k], 0.0, top) for k, top in enumerate(tops)], 1)
+        gap = 1.0 if step > 4 else 0.0
+        for k, title in enumerate(titles):
+            top = k * (_ROW + _GAP)
+            painter.setPen(QColor(self._theme.muted))
+            painter.drawText(
+                QRectF(14, top, self._left - 20, _ROW),
+                Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,
+                title,
+            )
+            painter.fillRect(QRectF(self._left, top, self._width(), _ROW), QColor(self._theme.window))
+            for column, frame in enumerate(frames):
+                if np.isfinite(numbers[column, k]):
+                    cell = QRectF(self._left + frame * step, top, max(step - gap, 1.0), _ROW)
+                    painter.fillRect(cell, QColor(*colors[column, k].tolist()))
+        if self._count:
+            x = self.x_of(self._frame)
+            painter.setPen(QPen(QColor(self._theme.accent), 2))
+            painter.drawLine(QLineF(QPointF(x, 0), QPointF(x, len(titles) * (_ROW + _GAP))))
