@@ -46,8 +46,8 @@ class EditWorkspace(Workspace):
         from app.edit.codes_panel import CodesPanel
 
         window = self._window
-        self.codes_panel = CodesPanel(window.theme)
-        self.blend_panel = BlendPanel(window.editor, window.theme)
+        self.codes_panel = CodesPanel(window.editing, window.theme)
+        self.blend_panel = BlendPanel(window.editing, window.editor, window.theme)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title, hint in (
@@ -55,7 +55,8 @@ class EditWorkspace(Workspace):
             (self.blend_panel, "Blend", "Walk between two bodies"),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
-        window.editing.attach(self.codes_panel, self.blend_panel)
+        if window.editor.workbench is not None:
+            window.editing.model_changed.emit(window.editor.workbench)
         self.blend_panel.other_fit_requested.connect(window.asking.ask_other_fit)
         return self.tabs
 
