@@ -42,6 +42,7 @@ class Strip(QWidget):
         self._residual_mm: dict[int, float] = {}
         self._cached: list[int] = []
         self._labelled: list[int] = []
+        self._keys: list[int] = []
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -77,6 +78,17 @@ class Strip(QWidget):
         self._cached, self._labelled = list(cached), list(labelled)
         self.update()
 
+    @property
+    def keys(self) -> list[int]:
+        """Frames with a diamond."""
+        return self._keys
+
+    def set_keys(self, frames: Sequence[int]) -> None:
+        """Mark keyframes of a pose edit by diamonds."""
+        if list(frames) != self._keys:
+            self._keys = list(frames)
+            self.update()
+
     # --- places ---------------------------------------------------------------------------------------------------
 
     def _step(self) -> float:
@@ -106,7 +118,8 @@ class Strip(QWidget):
             measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
             known = ", in memory" if frame in self._cached else ""
             labelled = ", parts known" if frame in self._labelled else ""
-            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{measured}{known}{labelled}")
+            key = ", keyframe" if frame in self._keys else ""
+            self.setToolTip(f"Frame {frame} at {frame / self._fps:.2f} s{measured}{known}{labelled}{key}")
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """One frame per notch."""
@@ -119,7 +132,7 @@ class Strip(QWidget):
             self.scrubbed.emit(self.frame_at(event.position().x()))
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Ruler, residual columns, cache bar, playhead."""
+        """Ruler, residual columns, cache bar, keyframes, playhead."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme, width = self._theme, self.width() - 2 * _MARGIN
@@ -139,6 +152,11 @@ class Strip(QWidget):
             for frame in frames:
                 painter.fillRect(QRectF(_MARGIN + frame * step, top, step, 2), QColor(color))
         self._paint_ruler(painter, step)
+        painter.setPen(QPen(QColor(theme.window), 1.5))
+        painter.setBrush(QColor(theme.accent))
+        for frame in self._keys:
+            x, y = self.x_of(frame), track.center().y()
+            painter.drawPolygon(QPolygonF([QPointF(x - 6, y), QPointF(x, y - 7), QPointF(x + 6, y), QPointF(x, y + 7)]))
         x = self.x_of(self._frame)
         painter.setPen(QPen(QColor(theme.accent), 2))
         painter.drawLine(QPointF(x, 14), QPointF(x, 53))
