@@ -71,11 +71,15 @@ class CommandTable(QObject):
     @Slot()
     def refresh(self, *_: Any) -> None:
         """Bring enabled and checked states up to date."""
-        for name, command in self._commands.items():
-            action = self.actions[name]
-            action.setEnabled(command.enabled_when is None or command.enabled_when())
-            if command.checked_when is not None:
-                action.setChecked(command.checked_when())
+        for name in self._commands:
+            self.refresh_one(name)
+
+    def refresh_one(self, name: str) -> None:
+        """Bring one command's enabled and checked state up to date."""
+        command, action = self._commands[name], self.actions[name]
+        action.setEnabled(command.enabled_when is None or command.enabled_when())
+        if command.checked_when is not None:
+            action.setChecked(command.checked_when())
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the symbols in a theme's colours."""

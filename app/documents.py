@@ -103,7 +103,7 @@ class Documents(QObject):
         session.frame = 0
 
     def take_body(self, slot: str, path: Path) -> None:
-        """Put the first body of another fit into the blend's slot A or B."""
+        """Put another fit's body, in all its poses, into the blend's slot A or B."""
         self._thread.submit(Job(partial(_read_codes, path), partial(self._on_codes, slot), self._window.show_error))
 
     def _on_codes(self, slot: str, codes: Codes) -> None:
@@ -113,7 +113,7 @@ class Documents(QObject):
                 InputError(f"{codes.title} was made with another model. Choose a fit of the same model.")
             )
             return
-        self._window.editing.take_codes(slot, codes)
+        self._window.editing.take(slot, codes)
 
     def fill_recent(self, menu: QMenu) -> None:
         """The folders opened lately."""
@@ -139,4 +139,4 @@ def _read_codes(path: Path) -> Any:
     from spams_core.data.fit import read_fit
 
     fit = read_fit(path)
-    return Codes(path.name, fit.shape_codes, fit.pose_codes[0])
+    return Codes(path.name, fit.shape_codes, fit.pose_codes[0], fit.pose_codes, fit.frame_indices)

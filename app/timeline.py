@@ -38,6 +38,7 @@ class Strip(FrameAxis):
         self._residual_mm: dict[int, float] = {}
         self._cached: list[int] = []
         self._labelled: list[int] = []
+        self._keys: list[int] = []
         self.setAccessibleName("Timeline")
 
     def sizeHint(self) -> QSize:
@@ -54,6 +55,17 @@ class Strip(FrameAxis):
         self._cached, self._labelled = list(cached), list(labelled)
         self.update()
 
+    @property
+    def keys(self) -> list[int]:
+        """Frames with a diamond."""
+        return self._keys
+
+    def set_keys(self, frames: Sequence[int]) -> None:
+        """Mark keyframes of a pose edit by diamonds."""
+        if list(frames) != self._keys:
+            self._keys = list(frames)
+            self.update()
+
     def describe(self, event: QMouseEvent) -> str:
         """Frame, residual, and what is known of it."""
         frame = self.frame_at(event.position().x())
@@ -61,10 +73,11 @@ class Strip(FrameAxis):
         measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
         known = ", in memory" if frame in self._cached else ""
         labelled = ", parts known" if frame in self._labelled else ""
-        return f"{super().describe(event)}{measured}{known}{labelled}"
+        key = ", keyframe" if frame in self._keys else ""
+        return f"{super().describe(event)}{measured}{known}{labelled}{key}"
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Ruler, residual columns, cache bar, playhead."""
+        """Ruler, residual columns, cache bar, keyframes, playhead."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         theme, width, left = self._theme, self._width(), self._left
@@ -89,6 +102,11 @@ class Strip(FrameAxis):
                 QRectF(14, track.top(), left - 20, track.height()), Qt.AlignmentFlag.AlignVCenter, "Residual"
             )
         self._paint_ruler(painter, step)
+        painter.setPen(QPen(QColor(theme.window), 1.5))
+        painter.setBrush(QColor(theme.accent))
+        for frame in self._keys:
+            x, y = self.x_of(frame), track.center().y()
+            painter.drawPolygon(QPolygonF([QPointF(x - 6, y), QPointF(x, y - 7), QPointF(x + 6, y), QPointF(x, y + 7)]))
         x = self.x_of(self._frame)
         painter.setPen(QPen(QColor(theme.accent), 2))
         painter.drawLine(QPointF(x, 14), QPointF(x, 53))

@@ -1,17 +1,37 @@
-"""Two bodies, A and B, and what lies between them: one slider for shape, one for pose."""
+"""Two bodies, A and B, and what lies between them: how far, on which way, and with which parts."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QAction, QShowEvent
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QMenu, QPushButton, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QCheckBox,
+    QComboBox,
+    QFrame,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QScrollArea,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from app.edit.codes_panel import SigmaSlider
-from app.edit.editor import Blend, Codes, Editor
+from app.edit.editor import Codes, Editor
+from app.edit.state import EditState, Kind
 from app.theme import Theme
+from spams_core.resources import part_titles
+
+if TYPE_CHECKING:
+    from app.edit.editing import Editing
+    from spams_core.tasks.edit import Workbench
 
 __all__ = ["BlendPanel"]
 
@@ -19,40 +39,75 @@ _STEPS = 200
 
 
 class BlendPanel(QWidget):
-    """Chooses A and B and blends them; `edited(dragging)` as in `CodesPanel`."""
+    """Chooses A and B and blends them."""
 
-    edited = Signal(bool)
     other_fit_requested = Signal(str)
-    reset_requested = Signal()
+    bake_requested = Signal()
 
-    def __init__(self, editor: Editor, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, editing: Editing, editor: Editor, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._editor = editor
-        self._codes: dict[str, Codes] = {}
-        self._suggested: set[str] = set()
+        self._editing, self._editor = editing, editor
+        self._draws = 0
         self._names: dict[str, QLabel] = {}
         self.shape_slider, self.pose_slider = SigmaSlider(), SigmaSlider()
         self._percent: dict[SigmaSlider, QLabel] = {}
-        layout = QVBoxLayout(self)
+        self.checks: dict[Kind, list[QCheckBox]] = {"shape": [], "pose": []}
+        content = QWidget()
+        content.setObjectName("panel")
+        layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(10)
-        hint = QLabel("Choose two bodies and walk from one to the other.")
+        hint = QLabel("Choose two bodies and walk from one to the other. The whole of another fit brings its motion.")
         hint.setObjectName("muted")
         hint.setWordWrap(True)
         layout.addWidget(hint)
         for slot in ("A", "B"):
             layout.addWidget(self._slot_card(slot))
-        for title, slider in (("Shape", self.shape_slider), ("Pose", self.pose_slider)):
-            layout.addLayout(self._slider_row(title, slider))
+        kinds: tuple[tuple[Kind, SigmaSlider], ...] = (("shape", self.shape_slider), ("pose", self.pose_slider))
+        for kind, slider in kinds:
+            layout.addLayout(self._slider_row(kind, slider))
+        way = QHBoxLayout()
+        label = QLabel("Way")
+        label.setObjectName("muted")
+        self.way = QComboBox()
+        self.way.addItems(["Straight", "Around the mean body"])
+        self.way.setToolTip(
+            "Straight passes close to the mean body when A and B differ much.\n"
+            "Around the mean body keeps what is between as unusual as A and B are."
+        )
+        self.way.currentIndexChanged.connect(self._on_way)
+        way.addWidget(label)
+        way.addWidget(self.way, 1)
+        layout.addLayout(way)
+        self._grid = QGridLayout()
+        self._grid.setVerticalSpacing(4)
+        self._grid.setColumnStretch(0, 1)
+        layout.addLayout(self._grid)
         self.reset = QPushButton("Back to the fit")
         self.reset.setToolTip("Stop blending and show the body as it was fitted")
-        self.reset.clicked.connect(self.reset_requested)
-        layout.addWidget(self.reset)
+        self.reset.clicked.connect(editing.reset)
+        self.bake = QPushButton("Save as animation…")
+        self.bake.setToolTip("Write the walk from A to where the sliders stand, as a fit or as meshes")
+        self.bake.clicked.connect(self.bake_requested)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.reset)
+        buttons.addWidget(self.bake)
+        layout.addLayout(buttons)
         layout.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("panel")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(content)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
         self.set_theme(theme)
-        self.refresh()
+        self.show_state(editing.state)
+        editing.changed.connect(self.show_state)
+        editing.model_changed.connect(self.set_model)
 
     def _slot_card(self, slot: str) -> QFrame:
         card = QFrame()
@@ -70,7 +125,8 @@ class BlendPanel(QWidget):
         menu = QMenu(button)
         choices = {
             "Body on screen": partial(self._take, slot, "screen"),
-            "Fitted body at the playhead": partial(self._take, slot, "fit"),
+            "Fitted body at the playhead": partial(self._take, slot, "frame"),
+            "This fit, all frames": partial(self._take, slot, "fit"),
             "Mean body": partial(self._take, slot, "mean"),
             "Random body": partial(self._take, slot, "random"),
             "From another fit…": partial(self.other_fit_requested.emit, slot),
@@ -87,12 +143,13 @@ class BlendPanel(QWidget):
         row.addWidget(button)
         return card
 
-    def _slider_row(self, title: str, slider: SigmaSlider) -> QVBoxLayout:
+    def _slider_row(self, kind: Kind, slider: SigmaSlider) -> QVBoxLayout:
+        title = kind.capitalize()
         slider.setRange(0, _STEPS)
         slider.setAccessibleName(f"{title} between A and B")
         slider.setToolTip(f"{title}: A at the left, B at the right; a double click returns to A")
-        slider.valueChanged.connect(self._on_slider)
-        slider.sliderReleased.connect(self._on_released)
+        slider.valueChanged.connect(partial(self._on_slider, kind, slider))
+        slider.sliderReleased.connect(partial(self._on_slider, kind, slider))
         heading, percent = QLabel(title), QLabel("0 %")
         heading.setObjectName("heading")
         percent.setObjectName("muted")
@@ -114,87 +171,87 @@ class BlendPanel(QWidget):
         column.addLayout(ends)
         return column
 
+    @Slot(object)
+    def set_model(self, bench: Workbench) -> None:
+        """One row of check boxes per part."""
+        while (item := self._grid.takeAt(0)) is not None:
+            widget = item.widget()
+            if widget is not None:
+                widget.deleteLater()
+        self.checks = {"shape": [], "pose": []}
+        for column, text in enumerate(("Parts that go to B", "Shape", "Pose")):
+            heading = QLabel(text)
+            heading.setObjectName("heading" if column == 0 else "muted")
+            self._grid.addWidget(heading, 0, column)
+        kinds: tuple[Kind, ...] = ("shape", "pose")
+        for row, title in enumerate(part_titles(bench.part_names)):
+            self._grid.addWidget(QLabel(title), row + 1, 0)
+            for column, kind in enumerate(kinds):
+                box = QCheckBox()
+                box.setChecked(True)
+                box.setAccessibleName(f"{title}: {kind} goes to B")
+                box.setToolTip(f"Whether the {title.lower()}'s {kind} goes to B or stays at A")
+                box.toggled.connect(partial(self._editing.choose_part, kind, row))
+                self._grid.addWidget(box, row + 1, column + 1, Qt.AlignmentFlag.AlignHCenter)
+                self.checks[kind].append(box)
+        self.show_state(self._editing.state)
+
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
         for slider in (self.shape_slider, self.pose_slider):
             slider.set_theme(theme)
 
-    def set_codes(self, slot: str, codes: Codes) -> None:
-        """Put a body into slot A or B."""
-        self._suggested.discard(slot)
-        self._codes[slot] = codes
-        self._names[slot].setText(codes.title)
-        self.refresh()
-        if self._editor.blend is not None:
-            self._push(dragging=False)
-
-    def forget(self) -> None:
-        """Another model or fit: the old codes mean nothing any more."""
-        self._codes.clear()
-        for name in self._names.values():
-            name.setText("not chosen")
-        self.clear()
-
-    def suggest(self) -> None:
-        """Fill the slots that nobody chose: the fitted body at the playhead, or the mean one, against another.
-
-        Once a slider has moved, what it moves between stays.
-        """
-        if self._editor.workbench is None or self._editor.blend is not None:
-            return
-        fitted = self._editor.fitted_codes(self._editor.frame)
-        if "A" not in self._codes or (fitted is not None and "A" in self._suggested):
-            self.set_codes("A", fitted or self._editor.mean_codes())
-            self._suggested.add("A")
-        if "B" not in self._codes:
-            self.set_codes("B", self._editor.mean_codes() if fitted else self._editor.random_codes())
-            self._suggested.add("B")
-
     def showEvent(self, event: QShowEvent) -> None:
-        """The playhead may have moved since the last suggestion."""
-        self.suggest()
+        """What is suggested may have changed since."""
+        self.show_state(self._editing.state)
         super().showEvent(event)
 
-    def clear(self) -> None:
-        """Sliders back to A, telling no one."""
-        for slider in (self.shape_slider, self.pose_slider):
+    @Slot(object)
+    def show_state(self, state: EditState) -> None:
+        """Show what is chosen, telling no one."""
+        bodies = {slot: self._editing.body(slot) for slot in self._names}
+        for slot, body in bodies.items():
+            self._names[slot].setText(body.title if body is not None else "not chosen")
+        for slider, amount in ((self.shape_slider, state.shape_amount), (self.pose_slider, state.pose_amount)):
             slider.blockSignals(True)
-            slider.setValue(0)
+            slider.setValue(round(amount * _STEPS))
             slider.blockSignals(False)
-            self._percent[slider].setText("0 %")
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Enable what can be used."""
-        ready = len(self._codes) == 2
-        for widget in (self.shape_slider, self.pose_slider, self.reset):
+            self._percent[slider].setText(f"{100 * amount:.0f} %")
+        self.way.blockSignals(True)
+        self.way.setCurrentIndex(int(state.spherical))
+        self.way.blockSignals(False)
+        for boxes, chosen in ((self.checks["shape"], state.shape_parts), (self.checks["pose"], state.pose_parts)):
+            for box, goes in zip(boxes, chosen or (True,) * len(boxes), strict=False):
+                box.blockSignals(True)
+                box.setChecked(goes)
+                box.blockSignals(False)
+        ready = all(body is not None for body in bodies.values())
+        for widget in (self.shape_slider, self.pose_slider, self.way, *self.checks["shape"], *self.checks["pose"]):
             widget.setEnabled(ready)
+        for button in (self.reset, self.bake):
+            button.setEnabled(state.blending)
 
     def _take(self, slot: str, source: str) -> None:
         if self._editor.workbench is None:
             return
         makers: dict[str, Callable[[], Codes | None]] = {
             "screen": self._editor.codes_on_screen,
-            "fit": partial(self._editor.fitted_codes, self._editor.frame),
+            "frame": partial(self._editor.fitted_codes, self._editor.frame),
+            "fit": self._editor.fit_codes,
             "mean": self._editor.mean_codes,
-            "random": self._editor.random_codes,
+            "random": self._random,
         }
         made = makers[source]()
         if made is not None:
-            self.set_codes(slot, made)
+            self._editing.take(slot, made)
 
-    @Slot()
-    def _on_slider(self) -> None:
-        for slider, label in self._percent.items():
-            label.setText(f"{100 * slider.value() / _STEPS:.0f} %")
-        self._push(dragging=any(slider.isSliderDown() for slider in self._percent))
+    def _random(self) -> Codes:
+        self._draws += 1
+        return self._editor.random_codes(self._draws)
 
-    @Slot()
-    def _on_released(self) -> None:
-        self._push(dragging=False)
+    def _on_slider(self, kind: Kind, slider: SigmaSlider, *_: Any) -> None:
+        self._editing.set_blend(dragging=slider.isSliderDown(), **{f"{kind}_amount": slider.value() / _STEPS})
 
-    def _push(self, *, dragging: bool) -> None:
-        if len(self._codes) == 2:
-            amounts = (self.shape_slider.value() / _STEPS, self.pose_slider.value() / _STEPS)
-            self._editor.set_blend(Blend(self._codes["A"], self._codes["B"], *amounts))
-            self.edited.emit(dragging)
+    @Slot(int)
+    def _on_way(self, index: int) -> None:
+        self._editing.set_blend(spherical=index == 1)

@@ -2,30 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
-from PySide6.QtGui import QColor, QIcon, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Slot
+from PySide6.QtGui import QAction, QColor, QIcon, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 from PySide6.QtWidgets import (
+    QCheckBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
+    QMenu,
     QPushButton,
     QScrollArea,
     QSizePolicy,
     QSlider,
+    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from app.edit.state import EditState, Kind
 from app.theme import THEMES, Theme
+from spams_core.resources import part_colors, part_titles
 
-__all__ = ["CodesPanel", "SigmaSlider"]
+if TYPE_CHECKING:
+    from app.edit.editing import Editing
+    from spams_core.tasks.edit import Workbench
 
+__all__ = ["CodesPanel", "SigmaScale", "SigmaSlider"]
+
+_GRIP = 8
+_SHOWN_DIRECTIONS = 5
 _RANGE_SIGMA = 3.0
 _STEPS_PER_SIGMA = 100
 
@@ -59,7 +69,7 @@ class SigmaSlider(QSlider):
 
     def _x(self, value: float) -> float:
         share = (value - self.minimum()) / (self.maximum() - self.minimum())
-        return 8 + share * (self.width() - 16)
+        return _GRIP + share * (self.width() - 2 * _GRIP)
 
     def _grab(self, event: QMouseEvent) -> None:
         share = (event.position().x() - 8) / max(1, self.width() - 16)
@@ -111,27 +121,53 @@ class SigmaSlider(QSlider):
             painter.drawEllipse(QPointF(here, middle), 9, 9)
 
 
+class SigmaScale(QWidget):
+    """The numbers −3 to 3 above a column of sliders."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._theme = THEMES["dark"]
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setAccessibleName("Standard deviations")
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        self._theme = theme
+        self.update()
+
+    def sizeHint(self) -> QSize:
+        """One line of small numbers."""
+        return QSize(120, 13)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """One number above each whole deviation."""
+        painter = QPainter(self)
+        font = painter.font()
+        font.setPixelSize(10)
+        painter.setFont(font)
+        painter.setPen(QColor(self._theme.muted))
+        limit = int(_RANGE_SIGMA)
+        for sigma in range(-limit, limit + 1):
+            x = _GRIP + (sigma + limit) / (2 * limit) * (self.width() - 2 * _GRIP)
+            text = f"{sigma:+d}".replace("-", "\u2212") if sigma else "0"
+            painter.drawText(QRectF(x - 14, 0, 28, 12), Qt.AlignmentFlag.AlignCenter, text)
+
+
 class CodesPanel(QWidget):
-    """One part at a time: its first few shape directions and pose directions.
+    """One part at a time: its first few shape directions and pose directions."""
 
-    `edited(dragging)` is emitted while a slider moves and once more when it is let go.
-    """
-
-    edited = Signal(bool)
-    reset_requested = Signal()
-
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, editing: Editing, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._editing = editing
         self._theme = theme
         self._part = 0
-        self.shape_sigma: Float[np.ndarray, "Q K"] = np.zeros((0, 0))
-        self.pose_sigma: Float[np.ndarray, "Q K"] = np.zeros((0, 0))
         self.parts: list[QPushButton] = []
         self.shape_sliders: list[SigmaSlider] = []
         self.pose_sliders: list[SigmaSlider] = []
         self._values: dict[SigmaSlider, QLabel] = {}
+        self._scales: list[SigmaScale] = []
         self._hint = QLabel("The sliders appear when the body model is loaded.")
         self._hint.setObjectName("muted")
         self._hint.setWordWrap(True)
@@ -141,12 +177,7 @@ class CodesPanel(QWidget):
         self._rows.setHorizontalSpacing(8)
         self._rows.setVerticalSpacing(3)
         self._rows.setColumnStretch(1, 1)
-        self.reset_part = QPushButton("Reset part")
-        self.reset_part.setToolTip("Return this part's sliders to the middle")
-        self.reset_part.clicked.connect(self._on_reset_part)
-        self.reset_all = QPushButton("Reset all")
-        self.reset_all.setToolTip("Return to the body as it was fitted")
-        self.reset_all.clicked.connect(self.reset_requested)
+        self._make_tools()
         content = QWidget()
         content.setObjectName("panel")
         layout = QVBoxLayout(content)
@@ -154,11 +185,13 @@ class CodesPanel(QWidget):
         layout.setSpacing(10)
         layout.addWidget(self._hint)
         layout.addLayout(self._chips)
+        layout.addWidget(self.symmetric)
         layout.addLayout(self._rows)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.reset_part)
-        buttons.addWidget(self.reset_all)
-        layout.addLayout(buttons)
+        for row in ((self.reset_part, self.reset_all), (self.random, self._seed_label, self.seed)):
+            line = QHBoxLayout()
+            for widget in row:
+                line.addWidget(widget, 0 if widget is self._seed_label else 1)
+            layout.addLayout(line)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setObjectName("panel")
@@ -168,25 +201,55 @@ class CodesPanel(QWidget):
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
-        for button in (self.reset_part, self.reset_all):
-            button.hide()
+        self._show_tools(False)
+        editing.changed.connect(self.show_state)
+        editing.model_changed.connect(self.set_model)
 
-    @property
-    def is_neutral(self) -> bool:
-        """Whether all sliders of all parts stand in the middle."""
-        return not (self.shape_sigma.any() or self.pose_sigma.any())
+    def _make_tools(self) -> None:
+        self.symmetric = QCheckBox("Left and right alike")
+        self.symmetric.setToolTip(
+            "What is done to an arm or a leg is done to the opposite one, mirrored. "
+            "The difference is mirrored, so limbs that differ go on differing."
+        )
+        self.symmetric.toggled.connect(self._on_symmetric)
+        self.reset_part = QPushButton("Reset part")
+        self.reset_part.setToolTip("Return this part's sliders to the middle")
+        self.reset_part.clicked.connect(lambda: self._editing.reset_part(self._part))
+        self.reset_all = QPushButton("Reset all")
+        self.reset_all.setToolTip("Return to the body as it was fitted")
+        self.reset_all.clicked.connect(self._editing.reset)
+        self.random = QPushButton("Randomise")
+        self.random.setToolTip("Draw deviations at random; the same seed gives the same body")
+        self.random_menu = QMenu(self.random)
+        choices: tuple[tuple[str, tuple[Kind, ...], bool], ...] = (
+            ("This part's shape", ("shape",), False), ("This part's pose", ("pose",), False),
+            ("Shape of all parts", ("shape",), True), ("Shape and pose of all parts", ("shape", "pose"), True),
+        )  # fmt: skip
+        for title, kinds, everywhere in choices:
+            action = QAction(title, self.random_menu)
+            action.triggered.connect(partial(self._on_random, kinds, everywhere))
+            self.random_menu.addAction(action)
+        self.random.setMenu(self.random_menu)
+        self._seed_label = QLabel("Seed")
+        self._seed_label.setObjectName("muted")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 999_999)
+        self.seed.setToolTip("Counts up with each draw; undo and an earlier number repeat a body")
+        self.seed.setAccessibleName("Seed")
 
-    def set_model(
-        self, titles: Sequence[str], colors: UInt8[np.ndarray, "Q 3"], shape_count: int, pose_count: int
-    ) -> None:
+    def _show_tools(self, shown: bool) -> None:
+        for widget in (self.symmetric, self.reset_part, self.reset_all, self.random, self._seed_label, self.seed):
+            widget.setVisible(shown)
+
+    @Slot(object)
+    def set_model(self, bench: Workbench) -> None:
         """Make the sliders for a model: chips for its parts, rows for its directions."""
+        names = bench.part_names
         _empty(self._chips)
         _empty(self._rows)
-        self.parts, self.shape_sliders, self.pose_sliders, self._values = [], [], [], {}
-        self.shape_sigma = np.zeros((len(titles), shape_count))
-        self.pose_sigma = np.zeros((len(titles), pose_count))
-        self._hint.setText("Standard deviations of the training codes, added to the body on screen.")
-        for index, (title, color) in enumerate(zip(titles, colors, strict=True)):
+        self.parts, self.shape_sliders, self.pose_sliders, self._values, self._scales = [], [], [], {}, []
+        self._hint.setText("Standard deviations of the training bodies, added to the body on screen.")
+        for index, (title, color) in enumerate(zip(part_titles(names), part_colors(names), strict=True)):
             chip = QPushButton(_dot(color), title)
             chip.setObjectName("chip")
             chip.setCheckable(True)
@@ -196,33 +259,37 @@ class CodesPanel(QWidget):
             self._chips.addWidget(chip, index // 2, index % 2)
             self.parts.append(chip)
         row = 0
-        for name, sliders, count in (
-            ("Shape", self.shape_sliders, shape_count),
-            ("Pose", self.pose_sliders, pose_count),
-        ):
-            heading = QLabel(name)
+        kinds: tuple[tuple[Kind, list[SigmaSlider], int], ...] = (
+            ("shape", self.shape_sliders, bench.shape_directions.shape[1]),
+            ("pose", self.pose_sliders, bench.pose_directions.shape[1]),
+        )
+        for kind, sliders, count in kinds:
+            heading, scale = QLabel(kind.capitalize()), SigmaScale()
             heading.setObjectName("heading")
             heading.setContentsMargins(0, 8, 0, 2)
+            scale.set_theme(self._theme)
+            self._scales.append(scale)
             self._rows.addWidget(heading, row, 0, 1, 3)
-            row += 1
-            for k in range(count):
-                self._add_row(row, name, k, sliders)
+            self._rows.addWidget(scale, row + 1, 1)
+            row += 2
+            for k in range(min(_SHOWN_DIRECTIONS, count)):
+                self._add_row(row, kind, k, sliders)
                 row += 1
-        for button in (self.reset_part, self.reset_all):
-            button.show()
+        self._show_tools(True)
+        self.symmetric.setVisible(any(other is not None for other in map(self._editing.opposite, range(len(names)))))
         if self.parts:
             self._select(0)
 
-    def _add_row(self, row: int, name: str, k: int, sliders: list[SigmaSlider]) -> None:
+    def _add_row(self, row: int, kind: Kind, k: int, sliders: list[SigmaSlider]) -> None:
         slider, value = SigmaSlider(), QLabel("0.0 σ")
         slider.set_theme(self._theme)
-        slider.setAccessibleName(f"{name} {k + 1}")
+        slider.setAccessibleName(f"{kind.capitalize()} {k + 1}")
         slider.setToolTip(
-            f"{name} direction {k + 1} of this part, strongest first. Marks are standard deviations of the training "
-            "bodies; a double click returns to the middle."
+            f"{kind.capitalize()} direction {k + 1} of this part, strongest first. Marks are standard deviations of "
+            "the training bodies; a double click returns to the middle."
         )
-        slider.valueChanged.connect(partial(self._on_value, slider))
-        slider.sliderReleased.connect(self._on_released)
+        slider.valueChanged.connect(partial(self._on_value, kind, k, slider))
+        slider.sliderReleased.connect(partial(self._on_value, kind, k, slider))
         number = QLabel(str(k + 1))
         for label in (number, value):
             label.setObjectName("muted")
@@ -234,56 +301,51 @@ class CodesPanel(QWidget):
         self._values[slider] = value
         sliders.append(slider)
 
-    def clear(self) -> None:
-        """All sliders to the middle, telling no one."""
-        self.restore(np.zeros_like(self.shape_sigma), np.zeros_like(self.pose_sigma))
+    @property
+    def shape_sigma(self) -> Float[np.ndarray, "Q K"]:
+        """The shape's deviations."""
+        return self._editing.sigma("shape")
 
-    def restore(self, shape_sigma: Float[np.ndarray, "Q K"], pose_sigma: Float[np.ndarray, "Q K"]) -> None:
-        """Put the sliders somewhere, telling no one."""
-        self.shape_sigma, self.pose_sigma = shape_sigma, pose_sigma
-        self._show_part()
+    @property
+    def pose_sigma(self) -> Float[np.ndarray, "Q K"]:
+        """The pose's deviations at the playhead."""
+        return self._editing.sigma("pose")
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
         self._theme = theme
-        for slider in self._values:
-            slider.set_theme(theme)
+        for widget in (*self._values, *self._scales):
+            widget.set_theme(theme)
 
-    def _select(self, part: int, *_: Any) -> None:
-        self._part = part
-        self.parts[part].setChecked(True)
-        self._show_part()
-
-    def _show_part(self) -> None:
+    @Slot(object)
+    def show_state(self, _: EditState) -> None:
+        """Put the sliders where the deviations of the chosen part are, telling no one."""
         if not self.parts:
             return
         for sliders, sigma in ((self.shape_sliders, self.shape_sigma), (self.pose_sliders, self.pose_sigma)):
             for k, slider in enumerate(sliders):
+                if sigma.shape[0] != len(self.parts):
+                    return  # another model is about to be shown
                 slider.blockSignals(True)
                 slider.setValue(round(float(sigma[self._part, k]) * _STEPS_PER_SIGMA))
                 slider.blockSignals(False)
-                self._values[slider].setText(_signed(slider.sigma))
+                self._values[slider].setText(_signed(float(sigma[self._part, k])))
 
-    def _on_value(self, slider: SigmaSlider, _: int) -> None:
-        self._values[slider].setText(_signed(slider.sigma))
-        self.shape_sigma, self.pose_sigma = self.shape_sigma.copy(), self.pose_sigma.copy()
-        if slider in self.shape_sliders:
-            self.shape_sigma[self._part, self.shape_sliders.index(slider)] = slider.sigma
-        else:
-            self.pose_sigma[self._part, self.pose_sliders.index(slider)] = slider.sigma
-        self.edited.emit(slider.isSliderDown())
+    def _select(self, part: int, *_: Any) -> None:
+        self._part = part
+        self.parts[part].setChecked(True)
+        self.show_state(self._editing.state)
 
-    @Slot()
-    def _on_released(self) -> None:
-        self.edited.emit(False)
+    def _on_value(self, kind: Kind, k: int, slider: SigmaSlider, *_: Any) -> None:
+        self._editing.move_slider(kind, self._part, k, slider.sigma, dragging=slider.isSliderDown())
 
-    @Slot()
-    def _on_reset_part(self) -> None:
-        self.shape_sigma, self.pose_sigma = self.shape_sigma.copy(), self.pose_sigma.copy()
-        self.shape_sigma[self._part] = 0.0
-        self.pose_sigma[self._part] = 0.0
-        self._show_part()
-        self.edited.emit(False)
+    @Slot(bool)
+    def _on_symmetric(self, on: bool) -> None:
+        self._editing.symmetric = on
+
+    def _on_random(self, kinds: tuple[Kind, ...], everywhere: bool, *_: Any) -> None:
+        self._editing.randomise(kinds, None if everywhere else self._part, self.seed.value())
+        self.seed.setValue(self.seed.value() + 1)
 
 
 def _signed(sigma: float) -> str:

@@ -1,32 +1,30 @@
-"""Connects the sliders with the decoder, and remembers what to undo."""
+"""Every edit is a step from one state to the next, on the undo stack."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.edit.editor import Codes, Editor
+from app.edit.state import EditState, Kind, PoseEdit, same_state
 from app.session import Session
-from spams_core.resources import part_colors, part_titles
 
 if TYPE_CHECKING:
-    from app.edit.blend_panel import BlendPanel
-    from app.edit.codes_panel import CodesPanel
     from spams_core.tasks.edit import Workbench
 
 __all__ = ["Editing"]
 
-_State = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
-_SHOWN_DIRECTIONS = 5
+_RANDOM_LIMIT_SIGMA = 2.5
 
 
-class _SliderChange(QUndoCommand):
-    def __init__(self, apply: Callable[[_State], None], before: _State, after: _State) -> None:
-        super().__init__("slider")
+class _Step(QUndoCommand):
+    def __init__(self, text: str, apply: Callable[[EditState], None], before: EditState, after: EditState) -> None:
+        super().__init__(text)
         self._apply, self._before, self._after = apply, before, after
 
     def undo(self) -> None:
@@ -37,112 +35,193 @@ class _SliderChange(QUndoCommand):
 
 
 class Editing(QObject):
-    """What the two editing panels do."""
+    """What the panels of the workspace do. They show `state` whenever `changed` is emitted.
+
+    An edit with `dragging` shows at once and is no step yet; the same edit without it, at the end, is one.
+    """
+
+    changed = Signal(object)
+    model_changed = Signal(object)
 
     def __init__(self, session: Session, editor: Editor, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._session, self._editor = session, editor
-        self._codes: CodesPanel | None = None
-        self._blend: BlendPanel | None = None
-        self._settled: _State = (np.zeros((0, 0)), np.zeros((0, 0)))
+        self.symmetric = False
+        """Whether what is done to a limb is done to the opposite one, mirrored."""
+        self.suggested: dict[str, Codes] = {}
+        """Bodies for the slots A and B that nobody chose."""
         self.undo_stack = QUndoStack(self)
+        self._settled = self.state = EditState.neutral()
         editor.model_loaded.connect(self._on_model)
         session.fit_changed.connect(self._on_fit)
+        session.frame_changed.connect(self._on_frame)
 
-    def attach(self, codes: CodesPanel, blend: BlendPanel) -> None:
-        """Take the panels, once they exist."""
-        self._codes, self._blend = codes, blend
-        codes.edited.connect(self._on_sliders)
-        codes.reset_requested.connect(self.reset)
-        blend.edited.connect(self._on_blend)
-        blend.reset_requested.connect(self.reset)
-        if self._editor.workbench is not None:
-            self._on_model(self._editor.workbench)
+    # --- what is known --------------------------------------------------------------------------------------------
+
+    def body(self, slot: str) -> Codes | None:
+        """The body in slot A or B: chosen, or suggested."""
+        chosen = self.state.a if slot == "A" else self.state.b
+        return chosen or self.suggested.get(slot)
+
+    def opposite(self, part: int) -> int | None:
+        """The part on the other side."""
+        return self._editor.opposite_part(part)
+
+    def suggest(self) -> None:
+        """Bodies for A and B: the fit, or the mean body, against another."""
+        if self._editor.workbench is None:
+            return
+        fitted = self._editor.fit_codes()
+        self.suggested = {
+            "A": fitted or self._editor.mean_codes(),
+            "B": self._editor.mean_codes() if fitted is not None else self._editor.random_codes(0),
+        }
+        self.changed.emit(self.state)
 
     @Slot(object)
     def _on_model(self, bench: Workbench) -> None:
-        if self._codes is None or self._blend is None:
-            return
-        shapes = min(_SHOWN_DIRECTIONS, bench.shape_directions.shape[1])
-        poses = min(_SHOWN_DIRECTIONS, bench.pose_directions.shape[1])
-        names = bench.part_names
-        self._codes.set_model(part_titles(names), part_colors(names), shapes, poses)
-        self._settle()
-        self.undo_stack.clear()
-        self._blend.forget()
-        self._blend.suggest()
+        self._forget()
+        self.model_changed.emit(bench)
+        self.suggest()
 
     @Slot(object)
     def _on_fit(self, _: object) -> None:
-        self.undo_stack.clear()
-        if self._codes is not None and self._blend is not None:
-            self._codes.clear()
-            self._settle()
-            self._push()
-            self._editor.set_blend(None)
-            self._blend.forget()
-            self._blend.suggest()
+        self._forget()
+        self.suggest()
 
-    def take_codes(self, slot: str, codes: Codes) -> None:
-        """Put another fit's body into the blend's slot A or B."""
-        if self._blend is not None:
-            self._blend.set_codes(slot, codes)
+    @Slot(int)
+    def _on_frame(self, _: int) -> None:
+        """Between keyframes each frame has its own edit."""
+        self.changed.emit(self.state)
+
+    def _forget(self) -> None:
+        """Another model or fit: the old edits mean nothing any more."""
+        bench = self._editor.workbench
+        sizes = [d.shape[:2] for d in (bench.shape_directions, bench.pose_directions)] if bench is not None else []
+        self.undo_stack.clear()
+        self.suggested = {}
+        self._settled = self.state = EditState.neutral(*sizes)
+        self._editor.set_state(self.state)
+        self._editor.request(dragging=False)
+        self.changed.emit(self.state)
+
+    # --- edits ----------------------------------------------------------------------------------------------------
+
+    def _change(self, state: EditState, text: str, *, dragging: bool = False) -> None:
+        """Show a state and, unless it is still being dragged, remember the way to it."""
+        if dragging:
+            self._show(state, dragging=True)
+        elif not same_state(state, self._settled):
+            before, self._settled = self._settled, state
+            self._show(state, dragging=False)
+            self.undo_stack.push(_Step(text, self._apply, before, state))
+        else:
+            self._show(state, dragging=False)
+
+    def _apply(self, state: EditState) -> None:
+        if state is not self.state:
+            self._settled = state
+            self._show(state, dragging=False)
+
+    def _show(self, state: EditState, *, dragging: bool) -> None:
+        self.state = state
+        self._editor.set_state(state)
+        self._editor.request(dragging=dragging)
+        self.changed.emit(state)
 
     @Slot()
     def reset(self) -> None:
-        """Back to the body as it was fitted."""
-        if self._codes is None or self._blend is None:
-            return
-        self._editor.set_blend(None)
-        self._blend.clear()
-        if not self._codes.is_neutral:
-            self._codes.clear()
-            self._on_sliders(False)
+        """Back to the body as it was fitted; the bodies A and B stay where they are."""
+        plain = EditState.neutral(self.state.shape_sigma.shape, self.state.pose.sigma.shape)
+        kept = {name: getattr(self.state, name) for name in ("a", "b", "shape_parts", "pose_parts", "spherical")}
+        self._change(dataclasses.replace(plain, **kept), "reset")
+
+    def move_slider(self, kind: Kind, part: int, direction: int, sigma: float, *, dragging: bool = False) -> None:
+        """Set one deviation of a part; with `symmetric` the opposite part moves by the mirrored difference."""
+        old = self.sigma(kind)
+        new = old.copy()
+        new[part, direction] = sigma
+        other = self._editor.opposite_part(part) if self.symmetric else None
+        if other is not None:
+            new[other] = old[other] + self._editor.mirror(kind)[part] @ (new[part] - old[part])
+        self._change(self._with_sigma(kind, new), f"{kind} slider", dragging=dragging)
+
+    def reset_part(self, part: int) -> None:
+        """All deviations of a part to 0, and with `symmetric` those of the opposite one."""
+        parts = [q for q in (part, self._editor.opposite_part(part) if self.symmetric else None) if q is not None]
+        shape, pose = self.sigma("shape").copy(), self.sigma("pose").copy()
+        shape[parts] = pose[parts] = 0.0
+        self._change(self._with_sigma("pose", pose, self._with_sigma("shape", shape)), "reset part")
+
+    def randomise(self, kinds: Sequence[Kind], part: int | None, seed: int) -> None:
+        """Draw deviations from a normal distribution, cut at 2.5; the same seed gives the same body.
+
+        Args:
+            part: The part to change, or None for all.
+        """
+        random, state = np.random.default_rng(seed), self.state
+        for kind in kinds:
+            sigma = self.sigma(kind).copy()
+            drawn = np.clip(random.normal(size=sigma.shape), -_RANDOM_LIMIT_SIGMA, _RANDOM_LIMIT_SIGMA)
+            for q in range(len(sigma)) if part is None else [part]:
+                sigma[q] = drawn[q]
+                other = self._editor.opposite_part(q) if self.symmetric else None
+                if other is not None:
+                    sigma[other] = self._editor.mirror(kind)[q] @ sigma[q]
+            state = self._with_sigma(kind, sigma, state)
+        self._change(state, "randomise")
+
+    def shift_on_map(self, kind: Kind, shift: tuple[float, float], *, dragging: bool = False) -> None:
+        """Set the shift of shape or pose along the two axes of the map, in standard deviations."""
+        if kind == "shape":
+            state = dataclasses.replace(self.state, shape_shift=shift)
         else:
-            self._editor.request(dragging=False)
+            edit = dataclasses.replace(self.state.pose_edit(self._session.frame), shift=shift)
+            state = self.state.with_pose_edit(self._session.frame, edit)
+        self._change(state, f"{kind} on the map", dragging=dragging)
 
-    @Slot(bool)
-    def _on_sliders(self, dragging: bool) -> None:
-        self._push()
-        self._editor.request(dragging=dragging)
-        codes = self._codes
-        assert codes is not None
-        now = (codes.shape_sigma, codes.pose_sigma)
-        if not dragging and not _same(now, self._settled):
-            before, self._settled = self._settled, now
-            self.undo_stack.push(_SliderChange(self._apply, before, now))
+    def take(self, slot: str, codes: Codes) -> None:
+        """Put a body into slot A or B."""
+        self._change(dataclasses.replace(self.state, **{slot.lower(): codes}), f"body {slot}")
 
-    def _apply(self, state: _State) -> None:
-        codes = self._codes
-        if codes is None or _same((codes.shape_sigma, codes.pose_sigma), state):
-            return
-        codes.restore(*state)
-        self._settled = state
-        self._push()
-        self._editor.request(dragging=False)
+    def set_blend(self, *, dragging: bool = False, **fields: Any) -> None:
+        """Change how A and B are blended, by the names of `EditState`, and show the blend."""
+        a, b = self.body("A"), self.body("B")
+        if a is not None and b is not None:
+            state = dataclasses.replace(self.state, a=a, b=b, blending=True, **fields)
+            self._change(state, "blend", dragging=dragging)
 
-    def _push(self) -> None:
-        """Offsets for all directions of the model: those without a slider stay zero."""
-        bench, codes = self._editor.workbench, self._codes
-        if bench is None or codes is None:
-            return
-        padded = []
-        for sigma, directions in (
-            (codes.shape_sigma, bench.shape_directions), (codes.pose_sigma, bench.pose_directions),
-        ):  # fmt: skip
-            full = np.zeros(directions.shape[:2])
-            full[:, : sigma.shape[1]] = sigma
-            padded.append(full)
-        self._editor.set_sliders(*padded)
+    def choose_part(self, kind: Kind, part: int, goes: bool) -> None:
+        """Whether a part goes to B or stays at A. A blend that still stands at A goes to B, so that one sees it."""
+        count = len(self.state.shape_sigma)
+        chosen = list(getattr(self.state, f"{kind}_parts") or (True,) * count)
+        chosen[part] = goes
+        amount = getattr(self.state, f"{kind}_amount") or 1.0
+        self.set_blend(**{f"{kind}_parts": tuple(chosen), f"{kind}_amount": amount})
 
-    def _settle(self) -> None:
-        assert self._codes is not None
-        self._settled = (self._codes.shape_sigma, self._codes.pose_sigma)
+    @Slot()
+    def pin(self) -> None:
+        """Make the frame under the playhead a keyframe of the pose edit."""
+        frame = self._session.frame
+        self._change(self.state.with_key(frame, self.state.pose_edit(frame)), "keyframe")
 
-    @Slot(bool)
-    def _on_blend(self, dragging: bool) -> None:
-        self._editor.request(dragging=dragging)
+    @Slot()
+    def unpin(self) -> None:
+        """Take the keyframe under the playhead away."""
+        self._change(self.state.without_key(self._session.frame), "remove keyframe")
 
+    @property
+    def key_frames(self) -> list[int]:
+        """Frames with a keyframe."""
+        return [key.frame for key in self.state.keys]
 
-def _same(a: _State, b: _State) -> bool:
-    return all(np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    def sigma(self, kind: Kind) -> np.ndarray[Any, Any]:
+        """Deviations [Q, K] at the playhead."""
+        return self.state.shape_sigma if kind == "shape" else self.state.pose_edit(self._session.frame).sigma
+
+    def _with_sigma(self, kind: Kind, sigma: np.ndarray[Any, Any], state: EditState | None = None) -> EditState:
+        state = state or self.state
+        if kind == "shape":
+            return dataclasses.replace(state, shape_sigma=sigma)
+        frame = self._session.frame
+        return state.with_pose_edit(frame, PoseEdit(sigma, state.pose_edit(frame).shift))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from jaxtyping import Float
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.edit.state import Codes, EditState, Kind, edited_codes
 from app.latest import Job, LatestWins
 from app.session import EditedBody, Session
 
@@ -18,32 +20,15 @@ if TYPE_CHECKING:
     from app.opening import Survey
     from spams_core.data.fit import Fit
     from spams_core.geometry.mesh import Mesh
+    from spams_core.tasks.bake import EditedMotion
+    from spams_core.tasks.code_map import CodeMap
     from spams_core.tasks.edit import Workbench
 
-__all__ = ["Blend", "Codes", "Editor"]
+__all__ = ["Codes", "Editor"]
 
 _PREVIEW_RESOLUTION = 64
 _FULL_RESOLUTION = 128
 _CACHED_MESHES = 6
-
-
-@dataclass(frozen=True)
-class Codes:
-    """Shape and pose of one body, and what to call it."""
-
-    title: str
-    shape: Float[np.ndarray, "Q Ds"]
-    pose: Float[np.ndarray, "Q Dp"]
-
-
-@dataclass(frozen=True)
-class Blend:
-    """A body between two others; amounts from 0 (a) to 1 (b)."""
-
-    a: Codes
-    b: Codes
-    shape_amount: float
-    pose_amount: float
 
 
 @dataclass(frozen=True)
@@ -71,12 +56,12 @@ class Editor(QObject):
         self._bench: Workbench | None = None
         self._model: Path | None = None
         self._meshes: dict[tuple[bytes, int], Mesh] = {}
-        self._shape_sigma: Float[np.ndarray, "Q K"] | None = None
-        self._pose_sigma: Float[np.ndarray, "Q K"] | None = None
-        self._blend: Blend | None = None
+        self._state = EditState.neutral()
+        self._maps: tuple[CodeMap, CodeMap] | None = None
+        self._mirrors: dict[Kind, Float[np.ndarray, "Q K K"]] = {}
+        self._opposites: tuple[int | None, ...] = ()
         self._stand: tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]] = (np.eye(3), np.zeros(3))
         self._always = False
-        self._random = np.random.default_rng()
         session.frame_changed.connect(self._on_frame)
         session.fit_changed.connect(self._on_fit)
 
@@ -97,10 +82,10 @@ class Editor(QObject):
         self._bench = None
         self._thread.submit(Job(partial(_load, model, method), self._on_loaded, self.failed.emit))
 
-    def _on_loaded(self, loaded: tuple[Path, Workbench, Mesh]) -> None:
-        self._model, self._bench, mean = loaded
+    def _on_loaded(self, loaded: _Loaded) -> None:
+        self._model, self._bench, mean = loaded.path, loaded.bench, loaded.mean
+        self._maps, self._mirrors, self._opposites = loaded.maps, loaded.mirrors, loaded.opposites
         self._meshes.clear()
-        self._shape_sigma = self._pose_sigma = self._blend = None
         self._session.part_names = self._bench.part_names
         self._session.mean_body = mean
         self.model_loaded.emit(self._bench)
@@ -108,7 +93,6 @@ class Editor(QObject):
 
     @Slot(object)
     def _on_fit(self, fit: Fit | None) -> None:
-        self._blend = None
         if fit is None or "model" not in fit.manifest:
             return
         model = Path(fit.manifest["model"])
@@ -119,28 +103,36 @@ class Editor(QObject):
     # --- edits ----------------------------------------------------------------------------------------------------
 
     @property
+    def model(self) -> Path | None:
+        """Folder of the loaded model."""
+        return self._model if self._bench is not None else None
+
+    @property
+    def maps(self) -> tuple[CodeMap, CodeMap] | None:
+        """Where the training shapes and the training poses lie; None until the model is loaded."""
+        return self._maps if self._bench is not None else None
+
+    def opposite_part(self, part: int) -> int | None:
+        """The part on the other side, or None."""
+        return self._opposites[part] if part < len(self._opposites) else None
+
+    def mirror(self, kind: Kind) -> Float[np.ndarray, "Q K K"]:
+        """Deviations of a part to those of the opposite part; see `mirror_maps`."""
+        return self._mirrors[kind]
+
+    @property
     def active(self) -> bool:
         """Whether the body on screen differs from the fit, or stands there without one."""
-        moved = any(sigma is not None and bool(sigma.any()) for sigma in (self._shape_sigma, self._pose_sigma))
-        return moved or self._blend is not None or (self._always and self._session.fit is None)
+        return self._state.changes_anything or (self._always and self._session.fit is None)
 
     @property
     def frame(self) -> int:
         """The frame under the playhead."""
         return self._session.frame
 
-    @property
-    def blend(self) -> Blend | None:
-        """The blend under the sliders."""
-        return self._blend
-
-    def set_sliders(self, shape_sigma: Float[np.ndarray, "Q K"], pose_sigma: Float[np.ndarray, "Q K"]) -> None:
-        """Offsets along the principal directions, in standard deviations."""
-        self._shape_sigma, self._pose_sigma = shape_sigma, pose_sigma
-
-    def set_blend(self, blend: Blend | None) -> None:
-        """Start from a blend instead of the fit's codes; None goes back."""
-        self._blend = blend
+    def set_state(self, state: EditState) -> None:
+        """What to show at the next request."""
+        self._state = state
 
     def stand_in(self, survey: Survey | None) -> None:
         """Where a body without a fit stands: in the middle of the recording, facing the sensor."""
@@ -158,13 +150,20 @@ class Editor(QObject):
         assert self._bench is not None
         return Codes("Mean body", self._bench.mean_shape, self._bench.mean_pose)
 
-    def random_codes(self) -> Codes:
+    def random_codes(self, seed: int) -> Codes:
         """A body drawn from the training codes' distribution; its pose is the mean one."""
         bench = self._bench
         assert bench is not None
-        sigma = self._random.normal(size=bench.shape_directions.shape[1])
+        sigma = np.random.default_rng(seed).normal(size=bench.shape_directions.shape[1])
         shape = bench.mean_shape + np.einsum("k,qkd->qd", sigma, bench.shape_directions)
-        return Codes("Random body", shape.astype(np.float32), bench.mean_pose)
+        return Codes(f"Random body {seed}", shape.astype(np.float32), bench.mean_pose)
+
+    def fit_codes(self) -> Codes | None:
+        """The open fit's body in all its poses; None without one, or where the model is another."""
+        fit = self._session.fit
+        if fit is None or self._session.live is not None or not _same_codes(self._bench, fit):
+            return None
+        return Codes("This fit, all frames", fit.shape_codes, fit.pose_codes[0], fit.pose_codes, fit.frame_indices)
 
     def fitted_codes(self, frame: int) -> Codes | None:
         """The fit's codes in the fitted frame nearest to a frame of the recording."""
@@ -175,31 +174,56 @@ class Editor(QObject):
 
     def codes_on_screen(self) -> Codes | None:
         """What is shown now, edits included."""
-        if self._bench is None:
+        if self._bench is None or self._maps is None:
             return None
-        base = self._base()
-        return Codes("Body on screen", *self._moved(base))
+        return Codes("Body on screen", *self.codes_at(self._session.frame))
 
-    def _base(self) -> Codes:
-        if self._blend is not None:
-            from spams_core.tasks.edit import interpolate_codes
+    def codes_at(self, frame: int) -> tuple[Float[np.ndarray, "Q Ds"], Float[np.ndarray, "Q Dp"]]:
+        """Edited shape and pose codes of a frame."""
+        assert self._bench is not None
+        assert self._maps is not None
+        start = self.fit_codes() or self.mean_codes()
+        return edited_codes(self._state, frame, start, self._bench, self._maps)
 
-            b = self._blend
-            return Codes(
-                "Blend",
-                interpolate_codes(b.a.shape, b.b.shape, b.shape_amount),
-                interpolate_codes(b.a.pose, b.b.pose, b.pose_amount),
+    def motion(self) -> EditedMotion | None:
+        """The edited fit: its codes in every fitted frame; None without a fit of this model."""
+        from spams_core.tasks.bake import EditedMotion
+
+        fit = self._session.fit
+        if fit is None or self.fit_codes() is None:
+            return None
+        codes = [self.codes_at(int(frame)) for frame in fit.frame_indices]
+        poses = np.stack([pose for _, pose in codes])
+        return EditedMotion(codes[0][0], poses, fit.root_rotation, fit.root_translation_m, fit.frame_indices)
+
+    def walk(self, count: int) -> EditedMotion | None:
+        """The blend from 0 to what its sliders say, in a number of frames, at the playhead's place and time."""
+        from spams_core.tasks.bake import EditedMotion
+
+        if not self._state.blending or self._bench is None or self._maps is None:
+            return None
+        frame, start = self._session.frame, self.fit_codes() or self.mean_codes()
+        shapes, poses = [], []
+        for share in np.linspace(0.0, 1.0, count):
+            state = dataclasses.replace(
+                self._state, shape_amount=share * self._state.shape_amount, pose_amount=share * self._state.pose_amount
             )
-        return self.fitted_codes(self._session.frame) or self.mean_codes()
+            shape, pose = edited_codes(state, frame, start, self._bench, self._maps)
+            shapes.append(shape)
+            poses.append(pose)
+        changes = any(not np.array_equal(shape, shapes[0]) for shape in shapes)
+        rotation, translation = self._place()
+        return EditedMotion(
+            np.stack(shapes) if changes else shapes[0], np.stack(poses),
+            np.broadcast_to(rotation, (count, 3, 3)), np.broadcast_to(translation, (count, 3)), np.arange(count),
+        )  # fmt: skip
 
-    def _moved(self, base: Codes) -> tuple[Float[np.ndarray, "Q Ds"], Float[np.ndarray, "Q Dp"]]:
-        bench, shape, pose = self._bench, base.shape, base.pose
-        assert bench is not None
-        if self._shape_sigma is not None and self._shape_sigma.any():
-            shape = shape + np.einsum("qk,qkd->qd", self._shape_sigma, bench.shape_directions).astype(np.float32)
-        if self._pose_sigma is not None and self._pose_sigma.any():
-            pose = pose + np.einsum("qk,qkd->qd", self._pose_sigma, bench.pose_directions).astype(np.float32)
-        return shape, pose
+    def _place(self) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+        """Rotation and place of the body at the playhead."""
+        fit, row = self._session.fit, self._session.track_row(self._session.frame)
+        if fit is not None and row is not None and self._session.live is None:
+            return fit.root_rotation[row], fit.root_translation_m[row]
+        return self._stand
 
     @Slot(int)
     def _on_frame(self, _: int) -> None:
@@ -215,12 +239,10 @@ class Editor(QObject):
             self._session.edited = None
             return
         fit, row = self._session.fit, self._session.track_row(self._session.frame)
-        base = self._base()
-        shape, pose = self._moved(base)
-        rotation, translation = self._stand
+        shape, pose = self.codes_at(self._session.frame)
+        rotation, translation = self._place()
         fitted = None
         if fit is not None and row is not None and self._session.live is None:
-            rotation, translation = fit.root_rotation[row], fit.root_translation_m[row]
             fitted = fit if np.array_equal(shape, fit.shape_codes) else None
         wanted = [_PREVIEW_RESOLUTION] if dragging else [_FULL_RESOLUTION]
         if not dragging and (shape.tobytes(), _FULL_RESOLUTION) not in self._meshes and fitted is None:
@@ -249,14 +271,34 @@ def _same_codes(bench: Workbench | None, fit: Fit) -> bool:
     )
 
 
-def _load(model: Path | None, method: str) -> tuple[Path, Workbench, Mesh]:
+@dataclass(frozen=True)
+class _Loaded:
+    path: Path
+    bench: Workbench
+    mean: Mesh
+    maps: tuple[CodeMap, CodeMap]
+    mirrors: dict[Kind, Float[np.ndarray, "Q K K"]]
+    opposites: tuple[int | None, ...]
+
+
+def _load(model: Path | None, method: str) -> _Loaded:
+    from spams_core.tasks.code_map import CodeMap
     from spams_core.tasks.edit import open_workbench
     from spams_core.tasks.fit import Method, default_model
+    from spams_core.tasks.mirror import opposite_parts
 
     known = cast(Method, method)
     path = (model or default_model(known)).resolve()
     bench = open_workbench(path, known)
-    return path, bench, bench.canonical_mesh(bench.mean_shape, _FULL_RESOLUTION)
+    shape_mirror, pose_mirror = bench.mirror_maps()
+    return _Loaded(
+        path, bench, bench.canonical_mesh(bench.mean_shape, _FULL_RESOLUTION),
+        (
+            CodeMap.of(bench.training_shape, bench.shape_directions),
+            CodeMap.of(bench.training_pose, bench.pose_directions),
+        ),
+        {"shape": shape_mirror, "pose": pose_mirror}, opposite_parts(bench.part_names),
+    )  # fmt: skip
 
 
 def _decode(bench: Workbench, meshes: dict[tuple[bytes, int], Mesh], request: _Request) -> EditedBody:

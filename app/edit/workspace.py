@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtWidgets import QTabWidget, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from app.commands import Command
+from app.edit.saving import Saving
 from app.theme import Theme
 from app.workspace import Workspace
 
 if TYPE_CHECKING:
     from app.edit.blend_panel import BlendPanel
     from app.edit.codes_panel import CodesPanel
+    from app.edit.footer import Footer
+    from app.edit.map_panel import MapPanel
+    from app.main_window import MainWindow
 
 __all__ = ["EditWorkspace"]
 
@@ -24,14 +30,53 @@ class EditWorkspace(Workspace):
     tabs: QTabWidget
     codes_panel: CodesPanel | None = None
     blend_panel: BlendPanel | None = None
+    map_panel: MapPanel | None = None
+    footer: Footer | None = None
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self.saving = Saving(window)
 
     def commands(self) -> list[Command]:
-        """Back to the fit, and the model alone."""
-        window = self._window
+        """Back to the fit, keyframes, saving, and the model alone."""
+        window, editing = self._window, self._window.editing
+
+        def keyed() -> bool:
+            return window.session.frame in editing.key_frames
+
+        def editable() -> bool:
+            return window.session.fit is not None and window.editor.workbench is not None
+
         return [
             Command(
-                "edit.reset", "Reset Shape and Pose", window.editing.reset, "Show the body as it was fitted", "Ctrl+R",
+                "edit.reset", "Reset Shape and Pose", editing.reset, "Show the body as it was fitted", "Ctrl+R",
                 "arrow-counter-clockwise", lambda: window.session.edited is not None,
+            ),
+            Command(
+                "edit.pin", "Pin Pose Edit at This Frame", editing.pin,
+                "Make this frame a keyframe: pose edits change evenly from one keyframe to the next", "I", "diamond",
+                lambda: editable() and not keyed(),
+            ),
+            Command(
+                "edit.unpin", "Remove Keyframe", editing.unpin, "Take the keyframe of this frame away", "Shift+I",
+                "trash", keyed,
+            ),
+            Command(
+                "edit.key_back", "Previous Keyframe", partial(self._go_to_key, -1), "Go to the keyframe before", ",",
+                "caret-double-left", lambda: any(frame < window.session.frame for frame in editing.key_frames),
+            ),
+            Command(
+                "edit.key_forward", "Next Keyframe", partial(self._go_to_key, 1), "Go to the keyframe after", ".",
+                "caret-double-right", lambda: any(frame > window.session.frame for frame in editing.key_frames),
+            ),
+            Command(
+                "edit.save", "Save as New Fit…", self.saving.ask_fit, "Write all frames with their edits as a new fit",
+                "", "floppy-disk", lambda: window.session.fit is not None and editing.state.changes_anything,
+            ),
+            Command(
+                "edit.walk", "Save Walk from A to B…", self.saving.ask_walk,
+                "Write the blend from A to where its sliders stand, as a fit or as meshes", "", "path",
+                lambda: editing.state.blending,
             ),
             Command(
                 "model.explore", "Explore the Body Model", window.documents.explore,
@@ -40,24 +85,61 @@ class EditWorkspace(Workspace):
             ),
         ]  # fmt: skip
 
+    def menu(self) -> tuple[str, ...]:
+        """Keyframes, saving and the model apart."""
+        return (
+            "edit.reset", "-", "edit.pin", "edit.unpin", "edit.key_back", "edit.key_forward", "-", "edit.save",
+            "edit.walk", "-", "model.explore",
+        )  # fmt: skip
+
+    def _go_to_key(self, direction: int) -> None:
+        """To the nearest keyframe in a direction."""
+        frame = self._window.session.frame
+        there = [key for key in self._window.editing.key_frames if direction * (key - frame) > 0]
+        if there:
+            self._window.player.go_to(min(there, key=lambda key: abs(key - frame)))
+
     def make_panel(self) -> QWidget:
-        """Sliders, and the blend of two bodies."""
+        """Sliders, the blend of two bodies, and the map; below them keyframes and saving."""
         from app.edit.blend_panel import BlendPanel
         from app.edit.codes_panel import CodesPanel
+        from app.edit.footer import Footer
+        from app.edit.map_panel import MapPanel
 
         window = self._window
-        self.codes_panel = CodesPanel(window.theme)
-        self.blend_panel = BlendPanel(window.editor, window.theme)
+        self.codes_panel = CodesPanel(window.editing, window.theme)
+        self.blend_panel = BlendPanel(window.editing, window.editor, window.theme)
+        self.map_panel = MapPanel(window.editing, window.editor, window.theme)
+        actions = window.commands.actions
+        keys = [actions[f"edit.{name}"] for name in ("key_back", "pin", "unpin", "key_forward")]
+        self.footer = Footer(window.editing, window.editor, keys, actions["edit.save"])
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title, hint in (
             (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
             (self.blend_panel, "Blend", "Walk between two bodies"),
+            (self.map_panel, "Map", "Move among the training bodies"),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
-        window.editing.attach(self.codes_panel, self.blend_panel)
+        if window.editor.workbench is not None:
+            window.editing.model_changed.emit(window.editor.workbench)
         self.blend_panel.other_fit_requested.connect(window.asking.ask_other_fit)
-        return self.tabs
+        self.blend_panel.bake_requested.connect(actions["edit.walk"].trigger)
+        window.editing.changed.connect(self._on_changed)
+        whole = QWidget()
+        column = QVBoxLayout(whole)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.tabs, 1)
+        column.addWidget(self.footer)
+        return whole
+
+    @Slot(object)
+    def _on_changed(self, _: object) -> None:
+        """Diamonds on the timeline, and what can be done now."""
+        self._window.timeline.strip.set_keys(self._window.editing.key_frames)
+        for name in ("pin", "unpin", "key_back", "key_forward", "save", "walk"):
+            self._window.commands.refresh_one(f"edit.{name}")
 
     def show_sliders(self) -> None:
         """Turn to the sliders."""
@@ -67,6 +149,6 @@ class EditWorkspace(Workspace):
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
-        for panel in (self.codes_panel, self.blend_panel):
+        for panel in (self.codes_panel, self.blend_panel, self.map_panel):
             if panel is not None:
                 panel.set_theme(theme)

@@ -2,46 +2,71 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from tyro.conf import Positional
 
 from spams_core.data.fit import Fit, read_fit, write_fit
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
-from spams_core.fitting.result import build_fit
 from spams_core.fitting.surface import canonical_surface
 from spams_core.geometry.mesh import Mesh
-from spams_core.io.archive import hash_file, require_new
+from spams_core.io.archive import require_new
 from spams_core.models.codes import part_directions
 from spams_core.models.spam import Spam, read_spam
 from spams_core.progress import Progress, Task
 from spams_core.settings import settings_to_dict
+from spams_core.tasks.bake import EditedMotion, code_hashes, decode_fit, require_model_of
 from spams_core.tasks.fit import Method, default_model
+from spams_core.tasks.mirror import mirror_maps
 
 __all__ = ["EditSettings", "Workbench", "edit", "interpolate_codes", "open_workbench"]
 
 _DIRECTIONS = 6
-_CODE_NETWORKS = ("shape", "pose")
+_PARALLEL = 1e-3
 
 
 def interpolate_codes(
-    a: Float[np.ndarray, "*batch Q D"], b: Float[np.ndarray, "*batch Q D"], amount: float, parts: Any = None
+    a: Float[np.ndarray, "*batch Q D"],
+    b: Float[np.ndarray, "*batch Q D"],
+    amount: float,
+    parts: Any = None,
+    *,
+    center: Float[np.ndarray, "Q D"] | None = None,
 ) -> Float[np.ndarray, "*batch Q D"]:
-    """Codes on the straight line from a (amount 0) to b (amount 1), for some or all parts.
+    """Codes between a (amount 0) and b (amount 1), for some or all parts.
 
     Args:
         parts: Indices of the parts that change; None changes all.
+        center: Without it the way is a straight line. With it each part turns around this point: the direction from
+            the centre moves along the great circle (Shoemake 1985, slerp) while the distance from it changes evenly,
+            so that two unusual bodies are not joined by an ordinary one. Where the two directions are parallel or
+            opposite, or a code lies in the centre, there is no one circle and the way is straight.
     """
     chosen = np.zeros(a.shape[-2], dtype=bool)
     chosen[slice(None) if parts is None else parts] = True
-    result: np.ndarray = np.where(chosen[:, None], (1 - amount) * a + amount * b, a).astype(np.float32)
+    between = (1 - amount) * a + amount * b
+    if center is not None:
+        from_a, from_b = a - center, b - center
+        far_a, far_b = (np.linalg.norm(x, axis=-1, keepdims=True) for x in (from_a, from_b))
+        cosine = (from_a * from_b).sum(-1, keepdims=True) / np.maximum(far_a * far_b, 1e-12)
+        angle = np.arccos(np.clip(cosine, -1.0, 1.0))
+        sine = np.sin(angle)
+        round_trip = sine > _PARALLEL
+        safe = np.where(round_trip, sine, 1.0)
+        direction = (
+            np.sin((1 - amount) * angle) / safe * from_a / np.maximum(far_a, 1e-12)
+            + np.sin(amount * angle) / safe * from_b / np.maximum(far_b, 1e-12)
+        )  # fmt: skip
+        reach = (1 - amount) * far_a + amount * far_b
+        known = round_trip & (np.minimum(far_a, far_b) > 1e-6)
+        between = np.where(known, center + reach * direction, between)
+    result: np.ndarray = np.where(chosen[:, None], between, a).astype(np.float32)
     return result
 
 
@@ -54,6 +79,7 @@ class Workbench:
         mean_shape, mean_pose: [Q, D_s] and [Q, D_p] means of the training codes.
         shape_directions, pose_directions: [Q, K, D] principal directions of each part's training codes, one standard
             deviation long, largest first.
+        training_shape, training_pose: [I, Q, D_s] and [P, Q, D_p] training codes.
     """
 
     spam: Spam
@@ -61,6 +87,8 @@ class Workbench:
     mean_pose: Float[np.ndarray, "Q Dp"]
     shape_directions: Float[np.ndarray, "Q K Ds"]
     pose_directions: Float[np.ndarray, "Q K Dp"]
+    training_shape: Float[np.ndarray, "I Q Ds"]
+    training_pose: Float[np.ndarray, "P Q Dp"]
 
     @property
     def part_names(self) -> tuple[str, ...]:
@@ -94,12 +122,12 @@ class Workbench:
         result: np.ndarray = (vertices + flow).cpu().numpy()
         return result
 
-    @staticmethod
-    def interpolate_codes(
-        a: Float[np.ndarray, "Q D"], b: Float[np.ndarray, "Q D"], amount: float
-    ) -> Float[np.ndarray, "Q D"]:
-        """Codes between a and b; see the function of the same name."""
-        return interpolate_codes(a, b, amount)
+    def mirror_maps(self) -> tuple[Float[np.ndarray, "Q K K"], Float[np.ndarray, "Q K K"]]:
+        """For shape and for pose: deviations of a limb to those that move the opposite one as its mirror image."""
+        return mirror_maps(
+            self.spam, *(self._tensor(c) for c in (self.mean_shape, self.mean_pose)),
+            *(self._tensor(d) for d in (self.shape_directions, self.pose_directions)),
+        )  # fmt: skip
 
     def _tensor(self, values: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(values, dtype=np.float32), device=self.spam.shape_codes.device)
@@ -118,6 +146,8 @@ def open_workbench(model: Path | None = None, method: Method = "spam", device: D
         spam.pose_codes.mean(0).cpu().numpy(),
         part_directions(spam.shape_codes, _DIRECTIONS).cpu().numpy(),
         part_directions(spam.pose_codes, _DIRECTIONS).cpu().numpy(),
+        spam.shape_codes.cpu().numpy(),
+        spam.pose_codes.cpu().numpy(),
     )
 
 
@@ -135,6 +165,8 @@ class EditSettings:
     """A fit whose poses are taken over, frame by frame; the shorter of the two ends the result."""
     amount: float = 1.0
     """How far to go: 0 changes nothing, 1 takes over everything, 0.5 stops half-way."""
+    path: Literal["linear", "spherical"] = "linear"
+    """The way there: straight, or around the mean body so that what is half-way is as unusual as both ends."""
     parts: tuple[str, ...] = ()
     """Names of the parts that change; none named means all."""
     model: Path | None = None
@@ -171,33 +203,22 @@ def edit(settings: EditSettings) -> Task[Fit]:
     parts = [start.part_names.index(name) for name in settings.parts] or None
     frames = start.frame_count
     shape, pose = start.shape_codes, start.pose_codes
+    centers: tuple[Any, Any] = (None, None)
+    if settings.path == "spherical":
+        centers = (spam.shape_codes.mean(0).cpu().numpy(), spam.pose_codes.mean(0).cpu().numpy())
     if settings.shape_from is not None:
         other = _matching(settings.shape_from, start)
-        shape = interpolate_codes(shape, other.shape_codes, settings.amount, parts)
+        shape = interpolate_codes(shape, other.shape_codes, settings.amount, parts, center=centers[0])
     if settings.pose_from is not None:
         other = _matching(settings.pose_from, start)
         frames = min(frames, other.frame_count)
-        pose = interpolate_codes(pose[:frames], other.pose_codes[:frames], settings.amount, parts)
-    device = spam.shape_codes.device
+        pose = interpolate_codes(pose[:frames], other.pose_codes[:frames], settings.amount, parts, center=centers[1])
     yield Progress(1, 2, "Decoding")
-    shape_codes = torch.from_numpy(shape).to(device)
-    surface = canonical_surface(spam, shape_codes, 128)
-    manifest = {
-        **start.manifest, "task": "edit", "edit": settings_to_dict(settings), "model": str(Path(model).resolve()),
-    }  # fmt: skip
-    observed: list[tuple[np.ndarray, np.ndarray, Int[np.ndarray, "N"]]] = []
-    for t in range(frames):
-        seen = start.observation(t)
-        observed.append((seen.points_world, np.zeros_like(seen.points_world), seen.labels))
-    result = build_fit(
-        spam, surface, shape_codes, torch.from_numpy(pose[:frames]).to(device),
-        torch.from_numpy(start.root_rotation[:frames]).to(device),
-        torch.from_numpy(start.root_translation_m[:frames]).to(device),
-        observed, start.frame_indices[:frames], np.zeros((0, len(start.loss_names)), dtype=np.float32), manifest,
+    motion = EditedMotion(
+        shape, pose[:frames], start.root_rotation[:frames], start.root_translation_m[:frames],
+        start.frame_indices[:frames],
     )  # fmt: skip
-    # An edited body no longer explains the recording: no pair of points is claimed.
-    result = dataclasses.replace(result, match_weights=np.zeros_like(result.match_weights))
-    manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
+    result = decode_fit(spam, Path(model), motion, start, settings_to_dict(settings))
     write_fit(settings.out, result)
     return result
 
@@ -209,20 +230,8 @@ def _model_of(settings: EditSettings, start: Fit) -> Path:
         raise InputError(f"{settings.fit} does not say which model it was made with. Give the model with --model.")
     if settings.model is None and not model.is_dir():
         model = default_model(start.manifest.get("method", "spam"))  # fitted on another machine, perhaps with this one
-    for network, fitted in zip(_CODE_NETWORKS, _code_hashes(start), strict=True):
-        arrays = model / network / "arrays.safetensors"
-        if fitted is not None and arrays.is_file() and hash_file(arrays) != fitted:
-            raise InputError(
-                f"{model} is not the model that {settings.fit} was fitted with; codes mean nothing to another model. "
-                "Give that model with --model, or fit again."
-            )
+    require_model_of(start, model, settings.fit)
     return model
-
-
-def _code_hashes(fit: Fit) -> list[str | None]:
-    """Hashes of the networks that give a fit's codes their meaning; None where the fit does not tell."""
-    inputs = fit.manifest.get("inputs", {})
-    return [inputs.get(f"model/{network}") for network in _CODE_NETWORKS]
 
 
 def _matching(path: Path, start: Fit) -> Fit:
@@ -230,7 +239,7 @@ def _matching(path: Path, start: Fit) -> Fit:
     same = (
         other.shape_codes.shape == start.shape_codes.shape and other.pose_codes.shape[1:] == start.pose_codes.shape[1:]
     )
-    if not same or _code_hashes(start) != _code_hashes(other):
+    if not same or code_hashes(start) != code_hashes(other):
         raise InputError(
             f"{path} was fitted with another model; codes of different models cannot be mixed. Fit it again."
         )

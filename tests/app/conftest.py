@@ -59,6 +59,8 @@ class BallBench:
     mean_pose: np.ndarray
     shape_directions: np.ndarray
     pose_directions: np.ndarray
+    training_shape: np.ndarray
+    training_pose: np.ndarray
     part_names: tuple[str, ...] = PARTS
     delay_s: float = 0.0
 
@@ -68,7 +70,14 @@ class BallBench:
         for array in directions:
             for k in range(4):
                 array[:, k, k] = 0.1
-        return BallBench(np.zeros((2, 8), np.float32), np.zeros((2, 4), np.float32), *directions)
+        random = np.random.default_rng(0)
+        training = (0.1 * random.normal(size=(40, 2, size)).astype(np.float32) for size in (8, 4))
+        return BallBench(np.zeros((2, 8), np.float32), np.zeros((2, 4), np.float32), *directions, *training)
+
+    def mirror_maps(self) -> tuple[np.ndarray, np.ndarray]:
+        """As if each direction of a limb mirrored the same one of the opposite limb, turned around."""
+        flip = -np.broadcast_to(np.eye(6), (len(self.part_names), 6, 6))
+        return flip, flip
 
     def canonical_mesh(self, shape_codes: np.ndarray, resolution: int = 64) -> Mesh:
         time.sleep(self.delay_s)

@@ -1,0 +1,94 @@
+"""What stands below all tabs of the workspace: keyframes, a warning about unusual codes, and saving."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QSize, Qt, QTimer, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+
+from spams_core.resources import part_titles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.edit.editing import Editing
+    from app.edit.editor import Editor
+
+__all__ = ["Footer", "unusual_text"]
+
+_WARNING_MS = 60
+
+
+class Footer(QWidget):
+    """Buttons of commands, and `warning`."""
+
+    def __init__(
+        self, editing: Editing, editor: Editor, keys: Sequence[QAction], save: QAction, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._editing, self._editor = editing, editor
+        self.warning = QLabel()
+        self.warning.setObjectName("problem")
+        self.warning.setWordWrap(True)
+        self.warning.setToolTip(
+            "The distance of a part's codes from the mean of the training bodies, in their principal directions and "
+            "their standard deviations (Mahalanobis), is larger than that of 99 % of the training bodies. "
+            "The model has not seen such a part; its surface may be wrong."
+        )
+        self.warning.hide()
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(14, 6, 14, 10)
+        layout.setSpacing(6)
+        layout.addWidget(self.warning)
+        row = QHBoxLayout()
+        row.setSpacing(2)
+        label = QLabel("Pose keyframe")
+        label.setObjectName("muted")
+        row.addWidget(label, 1)
+        for action in keys:
+            button = QToolButton()
+            button.setDefaultAction(action)
+            button.setIconSize(QSize(16, 16))
+            row.addWidget(button)
+        layout.addLayout(row)
+        button = QToolButton()
+        button.setDefaultAction(save)
+        button.setObjectName("primary")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setSizePolicy(self.sizePolicy())
+        layout.addWidget(button)
+        # Playing and dragging change the codes many times a second; the sentence may lag a little.
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_WARNING_MS)
+        self._timer.timeout.connect(self._warn)
+        editing.changed.connect(self._later)
+
+    @Slot()
+    def _later(self, *_: object) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    @Slot()
+    def _warn(self) -> None:
+        text = unusual_text(self._editing, self._editor)
+        self.warning.setText(text)
+        self.warning.setVisible(bool(text))
+
+
+def unusual_text(editing: Editing, editor: Editor) -> str:
+    """Which parts of an edited body are farther from the training bodies than 99 % of them are; empty for none."""
+    maps, bench = editor.maps, editor.workbench
+    if maps is None or bench is None or not editing.state.changes_anything:
+        return ""
+    titles = part_titles(bench.part_names)
+    said = []
+    for kind, plane, codes in zip(("shape", "pose"), maps, editor.codes_at(editor.frame), strict=True):
+        far = [titles[q].lower() for q in plane.unusual(codes)]
+        if far:
+            said.append(f"{kind} of {', '.join(far)}")
+    return f"Unlike 99 % of the training bodies: {'; '.join(said)}." if said else ""
