@@ -23,7 +23,10 @@ def observations(bar_model: Spam) -> list[Observation]:
 
 
 def solve(
-    spam: Spam, observations: list[Observation], controls: Controls | None, during: Iterable[tuple[int, str, float]] = ()
+    spam: Spam,
+    observations: list[Observation],
+    controls: Controls | None,
+    during: Iterable[tuple[int, str, float]] = (),
 ) -> Solution:
     """Run a solver to its end; `during` are weights set after so many reports, as a window does."""
     adjacent = torch.ones(len(observations) - 1, dtype=torch.bool)
