@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QStackedLayout,
     QTabWidget,
     QToolButton,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 from app.fit.loss_plot import LossPlot
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.queue_panel import QueuePanel
+from app.fit.runs_panel import RunsPanel
 from app.fit.time_left import spoken
 from app.fit.weights import WeightsEditor
 from app.settings_form import SettingsForm
@@ -92,6 +92,7 @@ class FitPanel(QWidget):
         self.plot = LossPlot()
         self.weights = WeightsEditor()
         self.queue_panel = QueuePanel(queue, theme)
+        self.runs_panel = RunsPanel()
         self._plot_hint = QLabel("The loss curve appears here while a fit runs.")
         self._plot_hint.setObjectName("muted")
         self._plot_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -125,24 +126,20 @@ class FitPanel(QWidget):
         self._plot_stack = QStackedLayout(plot_place)
         self._plot_stack.addWidget(self._plot_hint)
         self._plot_stack.addWidget(self.plot)
-        self._weights_place = QScrollArea()
-        self._weights_place.setWidgetResizable(True)
-        self._weights_place.setObjectName("panel")
-        self._weights_place.setWidget(self.weights)
-        self.weights.setObjectName("panel")
-        self.weights.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         progress = QWidget()
         column = QVBoxLayout(progress)
         column.setContentsMargins(0, 8, 0, 0)
         column.setSpacing(6)
-        column.addWidget(plot_place, 3)
-        column.addWidget(self._weights_place, 4)
+        column.addWidget(plot_place, 1)
+        column.addWidget(self.weights)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(progress, "Loss")
         self.tabs.addTab(self.queue_panel, "Queue")
+        self.tabs.addTab(self.runs_panel, "Runs")
         self.tabs.setTabToolTip(0, "Loss terms over the iterations, and their weights while a fit runs")
         self.tabs.setTabToolTip(1, "Fits that run one after another")
+        self.tabs.setTabToolTip(2, "All fits of this recording, to open, rename and compare")
         self._queue.changed.connect(self._count_queue)
         start = QHBoxLayout()
         start.addWidget(self.fit_button, 1)
@@ -227,7 +224,6 @@ class FitPanel(QWidget):
         self.next_button.setVisible(running)
         self.next_button.setChecked(False)
         self._show_form(not running)
-        self._weights_place.setVisible(running)
         if running:
             self.plot.clear()
             self._plot_stack.setCurrentWidget(self.plot)
@@ -245,6 +241,7 @@ class FitPanel(QWidget):
     @Slot(bool)
     def _show_form(self, shown: bool) -> None:
         self._form_area.setVisible(shown)
+        self.weights.setVisible(self._is_running and not shown)  # a low window has no room for both
         self.next_button.setIcon(icon("caret-down" if shown else "caret-right", self._theme))
 
     @Slot()

@@ -10,6 +10,7 @@ import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
 from app.fit.queue import FitQueue, QueuedRun
+from app.fit.run_list import RunList
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ class Fitting(QObject):
         self._window = window
         self._panel: FitPanel | None = None
         self.queue = FitQueue(window.jobs, self)
+        self.run_list = RunList(window, self.queue)
         window.jobs.fit_finished.connect(self._on_finished)
         window.jobs.changed.connect(self._on_jobs)
         for changed in (window.session.sequence_changed, window.session.fit_changed, window.session.live_changed):
@@ -46,6 +48,7 @@ class Fitting(QObject):
         panel.queue_panel.opened.connect(self.open_run)
         panel.queue_panel.cancel_requested.connect(self.cancel)
         panel.weights.changed.connect(self.set_weight)
+        self.run_list.attach(panel.runs_panel)
         jobs.fit_started.connect(self._on_started)
         jobs.fit_ended.connect(self._on_ended)
         self.queue.progressed.connect(panel.show_progress)

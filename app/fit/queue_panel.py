@@ -101,7 +101,8 @@ class QueuePanel(QWidget):
         for row in range(self.list.topLevelItemCount()):
             item = self.list.topLevelItem(row)
             if item is not None and item.data(0, _RUN) is run:
-                self.list.setCurrentItem(item, 0, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+                flags = QItemSelectionModel.SelectionFlag
+                self.list.setCurrentItem(item, 0, flags.ClearAndSelect | flags.Rows)
 
     def texts(self) -> list[tuple[str, str]]:
         """What the list says, row by row."""

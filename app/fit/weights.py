@@ -39,7 +39,12 @@ class WeightsEditor(QWidget):
         self._first, self.sliders, self.boxes = dict(weights), {}, {}
         for row, (name, value) in enumerate(weights.items()):
             title = name.removesuffix("_weight").replace("_", " ")
-            label, slider, box = QLabel(title.capitalize()), QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+            label = QLabel("ICP" if title == "icp" else title.capitalize())
+            slider, box = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+                QLabel("ICP" if title == "icp" else title.capitalize()),
+                QSlider(Qt.Orientation.Horizontal),
+                QDoubleSpinBox(),
+            )
             slider.setRange(-_DOUBLINGS * _STEPS_PER_DOUBLING, _DOUBLINGS * _STEPS_PER_DOUBLING)
             slider.setEnabled(value > 0)  # nothing times zero is more
             slider.setAccessibleName(f"Weight of {title}")

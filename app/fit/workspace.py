@@ -60,3 +60,7 @@ class FitWorkspace(Workspace):
         """Colours."""
         if self.panel is not None:
             self.panel.set_theme(theme)
+
+    def close(self) -> None:
+        """End the thread that lists runs."""
+        self._window.fitting.run_list.close()
