@@ -35,9 +35,6 @@ class Documents(QObject):
     def open_path(self, path: Path) -> None:
         """Open a recording or a fit; before the numerics are loaded it waits for them."""
         window = self._window
-        if window.jobs.fitting is not None:
-            window.notify("A fit is running: cancel it, or wait, before opening something else.")
-            return
         window.notify(f"Opening {path.name}…")
         if not window.is_ready:
             self._waiting = path
@@ -60,8 +57,9 @@ class Documents(QObject):
 
     def _on_opened(self, found: Opened) -> None:
         window, session = self._window, self._window.session
-        if window.jobs.fitting is not None or window.scene is None:
+        if window.scene is None:
             return
+        window.jobs.show_live = False  # a fit that runs goes on behind it
         self._clear()
         session.sequence = found.sequence
         window.editor.stand_in(found.survey)

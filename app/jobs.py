@@ -37,6 +37,7 @@ class Jobs(QObject):
     fit_measured = Signal(object)
     fit_paused = Signal(bool)
     fit_ended = Signal()
+    fit_failed = Signal(object)
     fit_finished = Signal(object, object)
     exported = Signal(object)
     failed = Signal(object)
@@ -48,6 +49,8 @@ class Jobs(QObject):
         self._workers: list[TaskWorker] = []
         self.fitting: TaskWorker | None = None
         self.labelling: TaskWorker | None = None
+        self.show_live = True
+        """Whether the running fit's mesh is what the window shows."""
 
     @property
     def running(self) -> list[TaskWorker]:
@@ -59,16 +62,20 @@ class Jobs(QObject):
         """Workers whose result the user waits for."""
         return [worker for worker in self._workers if worker is not self.labelling and not worker.cancelled]
 
-    def start_fit(self, settings: Any) -> None:
-        """Run a fit with live mesh and live figures."""
+    def start_fit(self, settings: Any, controls: Any = None) -> None:
+        """Run a fit with live mesh and live figures; controls may change its weights meanwhile."""
         assert self.fitting is None
-        worker = self.fitting = self._launch("fit", run_task("fit", settings))
+        sequence = self._session.sequence
+        self.show_live = sequence is not None and sequence.path == settings.sequence
+        worker = self.fitting = self._launch(
+            "fit", run_task("fit", settings, *([controls] if controls is not None else []))
+        )
         worker.progressed.connect(partial(self._if_fitting, worker, self.fit_progressed.emit))
         worker.measured.connect(partial(self._if_fitting, worker, self.fit_measured.emit))
         worker.previewed.connect(partial(self._if_fitting, worker, self._on_live))
         worker.paused_changed.connect(self.fit_paused)
         worker.succeeded.connect(partial(self._on_fitted, worker, settings.out))
-        worker.failed.connect(self.failed)
+        worker.failed.connect(partial(self._on_fit_failed, worker))
         worker.ended.connect(partial(self._leave_fit, worker))
         self.fit_started.emit()
         worker.start()
@@ -137,6 +144,8 @@ class Jobs(QObject):
             receive(value)
 
     def _on_live(self, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        if not self.show_live:
+            return
         self._session.live = LiveFit(
             preview["frame_indices"], preview["vertices_world"], preview["faces"], preview["vertex_parts"]
         )
@@ -146,6 +155,11 @@ class Jobs(QObject):
             self.fit_finished.emit(fit, path)
         else:
             self.notice.emit(f"The fit was done before it could be cancelled; it is in {path}")
+
+    def _on_fit_failed(self, worker: TaskWorker, error: Exception) -> None:
+        if worker is self.fitting:
+            self.fit_failed.emit(error)
+        self.failed.emit(error)
 
     def _leave_fit(self, worker: TaskWorker) -> None:
         if worker is not self.fitting:
@@ -182,9 +196,9 @@ class Jobs(QObject):
         self.notice.emit(f"Exporting: {report.message}")
 
 
-def run_task(name: str, settings: Any) -> Task[Any]:
+def run_task(name: str, settings: Any, *others: Any) -> Task[Any]:
     """A task by name; its module, and with it the numerics, is imported at the first step, in the worker's thread."""
-    return (yield from TASKS[name].function(settings))
+    return (yield from TASKS[name].function(settings, *others))
 
 
 def _label(path: Path, first: int) -> Generator[Progress, None, Any]:

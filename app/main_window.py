@@ -438,12 +438,13 @@ class MainWindow(QMainWindow):
         if self._closing:
             event.accept()
             return
-        working = self.jobs.foreground
-        if working:
+        working, queued = self.jobs.foreground, self.fitting.queue.told()
+        if working or queued:
             event.ignore()
             names = " and ".join(sorted({worker.name for worker in working}))
+            running = f"The {names} is not finished. " if working else ""
             ask(
-                self, "Work is running", f"The {names} is not finished. Stop it and close the window?",
+                self, "Work is running", f"{running}{queued}Stop {'it' if working else 'here'} and close the window?",
                 "Stop and close", "Keep working", self._close_anyway,
             )  # fmt: skip
             return
@@ -459,6 +460,7 @@ class MainWindow(QMainWindow):
         self.preferences.geometry = self.saveGeometry()
         self.player.clock.pause()
         self.hide()
+        self.fitting.queue.close()
         self.jobs.cancel_all()
         for workspace in self.workspaces:
             workspace.close()

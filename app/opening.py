@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,16 +116,20 @@ def _survey(points_world: Float[np.ndarray, "N 3"], world_from_camera: Float[np.
     )
 
 
-def free_output_path(sequence: DepthSequence) -> Path:
-    """A new folder name for a fit of this recording: beside it, or in the home folder where that cannot be written."""
+def free_output_path(sequence: DepthSequence, taken: Collection[Path] = ()) -> Path:
+    """A new folder name for a fit of this recording: beside it, or in the home folder where that cannot be written.
+
+    Args:
+        taken: Names that are spoken for, though nothing is there yet.
+    """
     place = sequence.path.absolute().parent if sequence.path is not None else None
     bundled = place is not None and any((up / "parts.json").is_file() for up in (place, *place.parents))
     if place is None or bundled or not _writable(place):
         place = Path.home() / "SPAM Studio"
     number = 1
-    while (place / _fit_name(sequence.name, number)).exists():
+    while (path := place / _fit_name(sequence.name, number)).exists() or path in taken:
         number += 1
-    return place / _fit_name(sequence.name, number)
+    return path
 
 
 def _fit_name(recording: str, number: int) -> str:

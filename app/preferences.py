@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -49,3 +50,19 @@ class Preferences:
         """Put a folder at the top."""
         others = [known for known in self.recent if known != path]
         self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])
+
+    @property
+    def run_names(self) -> dict[Path, str]:
+        """What the user calls some fits, by their folder."""
+        try:
+            stored = json.loads(str(self._settings.value("run_names") or "{}"))
+        except ValueError:
+            return {}
+        return {Path(path): str(name) for path, name in stored.items()} if isinstance(stored, dict) else {}
+
+    def name_run(self, path: Path, name: str) -> None:
+        """Call a fit something; empty, or its folder's own name, forgets that."""
+        names = {known: text for known, text in self.run_names.items() if known != path}
+        if name and name != path.name:
+            names[path] = name
+        self._settings.setValue("run_names", json.dumps({str(known): text for known, text in names.items()}))

@@ -44,16 +44,13 @@ VIEW_SWITCHES = (("show.part_colors",), ("show.cloud", "show.mesh", "show.matche
 
 def window_commands(window: MainWindow) -> list[Command]:
     """All commands, bound to a window."""
-    session, jobs, player, asking = window.session, window.jobs, window.player, window.asking
+    session, player, asking = window.session, window.player, window.asking
 
     def has_frames() -> bool:
         return session.frame_count > 0
 
     def many_frames() -> bool:
         return session.frame_count > 1
-
-    def free() -> bool:
-        return jobs.fitting is None
 
     def viewing() -> bool:
         return window.viewing
@@ -68,15 +65,14 @@ def window_commands(window: MainWindow) -> list[Command]:
     return [
         Command(
             "open.recording", "Open Recording…", asking.ask_recording,
-            "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open", free,
+            "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open",
         ),
         Command(
             "open.fit", "Open Fit…", asking.ask_fit, "Open a fit that was made before", "Ctrl+Shift+O", "person-simple",
-            free,
         ),
         Command(
             "open.demo", "Open the Demo Recording", window.documents.open_demo,
-            "A short recording that comes with the program", "", "film-strip", free,
+            "A short recording that comes with the program", "", "film-strip",
         ),
         Command(
             "export.fit", "Export Fit…", asking.ask_export, "Write the fitted meshes as PLY, OBJ, GLB or NPZ", "Ctrl+E",

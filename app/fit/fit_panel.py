@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,63 +14,42 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QStackedLayout,
+    QTabWidget,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from app.fit.loss_plot import LossPlot
+from app.fit.queue import FitQueue, QueuedRun
+from app.fit.queue_panel import QueuePanel
+from app.fit.runs_panel import RunsPanel
+from app.fit.time_left import spoken
+from app.fit.weights import WeightsEditor
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
-from spams_core.progress import Progress
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
     from spams_core.data.sequence import DepthSequence
 
-__all__ = ["FitPanel", "TimeLeft"]
-
-
-class TimeLeft:
-    """Estimates what remains of a run from its pace so far, pauses left out."""
-
-    def __init__(self, now: Callable[[], float] = time.perf_counter) -> None:
-        self._now = now
-        self._elapsed, self._since = 0.0, now()
-        self._running = True
-        self._anchor: tuple[int, int, float] | None = None
-
-    def set_paused(self, paused: bool) -> None:
-        """Stop or start the watch."""
-        if paused == self._running:
-            self._elapsed = self.elapsed
-            self._since, self._running = self._now(), not paused
-
-    @property
-    def elapsed(self) -> float:
-        """Seconds spent working."""
-        return self._elapsed + (self._now() - self._since if self._running else 0.0)
-
-    def estimate(self, step: int, total: int) -> float | None:
-        """Seconds left; None before there is a pace. Another total is another stage, whose pace is measured anew."""
-        if self._anchor is None or self._anchor[1] != total or step < self._anchor[0]:
-            self._anchor = (step, total, self.elapsed)
-        done, spent = step - self._anchor[0], self.elapsed - self._anchor[2]
-        return spent / done * (total - step) if done > 0 and spent > 0.5 else None
+__all__ = ["FitPanel"]
 
 
 class FitPanel(QWidget):
     """Everything about fitting the open recording."""
 
     fit_requested = Signal()
+    enqueue_requested = Signal()
     pause_requested = Signal(bool)
     cancel_requested = Signal()
 
-    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+    def __init__(self, queue: FitQueue, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._theme = theme
-        self._time: TimeLeft | None = None
+        self._theme, self._queue = theme, queue
+        self._is_running = self._possible = False
         self.form: SettingsForm | None = None
         self._title = QLabel("No recording open")
         self._title.setObjectName("heading")
@@ -88,6 +66,16 @@ class FitPanel(QWidget):
         self.fit_button.setMinimumHeight(32)
         self.fit_button.setToolTip("Fit the body model to the recording (F5)")
         self.fit_button.clicked.connect(self.fit_requested)
+        self.enqueue_button = QPushButton("Add to the queue")
+        self.enqueue_button.setMinimumHeight(32)
+        self.enqueue_button.setToolTip("Fit with these settings after the other fits of the queue (Shift+F5)")
+        self.enqueue_button.clicked.connect(self.enqueue_requested)
+        self.next_button = QToolButton()
+        self.next_button.setText("Settings of the next fit")
+        self.next_button.setToolTip("Prepare another fit while this one runs")
+        self.next_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.next_button.setCheckable(True)
+        self.next_button.toggled.connect(self._show_form)
         self.pause_button = QPushButton("Pause")
         self.pause_button.setCheckable(True)
         self.pause_button.setToolTip("Rest after this iteration; nothing is lost")
@@ -102,6 +90,9 @@ class FitPanel(QWidget):
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self.plot = LossPlot()
+        self.weights = WeightsEditor()
+        self.queue_panel = QueuePanel(queue, theme)
+        self.runs_panel = RunsPanel()
         self._plot_hint = QLabel("The loss curve appears here while a fit runs.")
         self._plot_hint.setObjectName("muted")
         self._plot_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -131,19 +122,43 @@ class FitPanel(QWidget):
         buttons.addWidget(self.pause_button)
         buttons.addWidget(self.cancel_button)
         running.addLayout(buttons)
-        self._plot_stack = QStackedLayout()
+        plot_place = QWidget()
+        self._plot_stack = QStackedLayout(plot_place)
         self._plot_stack.addWidget(self._plot_hint)
         self._plot_stack.addWidget(self.plot)
+        progress = QWidget()
+        column = QVBoxLayout(progress)
+        column.setContentsMargins(0, 8, 0, 0)
+        column.setSpacing(6)
+        column.addWidget(plot_place, 1)
+        column.addWidget(self.weights)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.addTab(progress, "Loss")
+        self.tabs.addTab(self.queue_panel, "Queue")
+        self.tabs.addTab(self.runs_panel, "Runs")
+        self.tabs.setTabToolTip(0, "Loss terms over the iterations, and their weights while a fit runs")
+        self.tabs.setTabToolTip(1, "Fits that run one after another")
+        self.tabs.setTabToolTip(2, "All fits of this recording, to open, rename and compare")
+        self._queue.changed.connect(self._count_queue)
+        start = QHBoxLayout()
+        start.addWidget(self.fit_button, 1)
+        start.addWidget(self.enqueue_button, 1)
+        self._form_area = QWidget()
+        form = QVBoxLayout(self._form_area)
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addLayout(self._form_place)
+        form.addLayout(start)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(9)
         layout.addWidget(self._title)
         layout.addWidget(self._facts)
-        layout.addLayout(self._form_place)
-        layout.addWidget(self.fit_button)
+        layout.addWidget(self.next_button)
+        layout.addWidget(self._form_area)
         layout.addWidget(self._running)
         layout.addWidget(self._result_card)
-        layout.addLayout(self._plot_stack, 1)
+        layout.addWidget(self.tabs, 1)
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
@@ -151,7 +166,10 @@ class FitPanel(QWidget):
         self.fit_button.setIcon(icon("person-simple-run", theme, theme.on_accent))
         self.pause_button.setIcon(icon("pause", theme))
         self.cancel_button.setIcon(icon("x", theme))
+        self.enqueue_button.setIcon(icon("plus", theme))
+        self.next_button.setIcon(icon("caret-down" if self.next_button.isChecked() else "caret-right", theme))
         self.plot.set_theme(theme)
+        self.queue_panel.set_theme(theme)
 
     def set_settings_kind(self, kind: type[Any], fixed: dict[str, Any], initial: dict[str, Any]) -> None:
         """Make the form, once the settings class can be imported."""
@@ -177,8 +195,8 @@ class FitPanel(QWidget):
 
     def show_fit(self, fit: Fit | None, place: str) -> None:
         """Show a finished fit's figures and curve."""
-        self._result_card.setVisible(fit is not None)
-        if fit is None:
+        self._result_card.setVisible(fit is not None and not self._is_running)
+        if fit is None or self._is_running:
             return
         seconds = fit.manifest.get("seconds_per_frame")
         spent = f" · {seconds:.1f}&nbsp;s&nbsp;each" if isinstance(seconds, (int, float)) else ""
@@ -192,35 +210,60 @@ class FitPanel(QWidget):
             self._plot_stack.setCurrentWidget(self.plot)
 
     def set_enabled(self, possible: bool) -> None:
-        """Whether a fit can be started now."""
-        self.fit_button.setEnabled(possible and self.form is not None and not self.form.problem)
+        """Whether a fit can be started, or added to the queue."""
+        self._possible = possible
+        valid = possible and self.form is not None and not self.form.problem
+        self.fit_button.setEnabled(valid)
+        self.enqueue_button.setEnabled(valid)
 
     def set_running(self, running: bool) -> None:
         """Swap the button for progress, or back."""
+        self._is_running = running
         self.fit_button.setVisible(not running)
         self._running.setVisible(running)
-        if self.form is not None:
-            self.form.setEnabled(not running)
+        self.next_button.setVisible(running)
+        self.next_button.setChecked(False)
+        self._show_form(not running)
         if running:
-            self._time = TimeLeft()
             self.plot.clear()
             self._plot_stack.setCurrentWidget(self.plot)
             self._result_card.hide()
             self._bar.setRange(0, 0)
             self._message.setText("Starting…")
             self._left.setText("")
-            self.pause_button.setChecked(False)
+            self.show_paused(False)
             self.cancel_button.setEnabled(True)
 
-    def show_progress(self, report: Progress) -> None:
-        """Message, bar and time left."""
+    def show_weights(self, weights: Mapping[str, float], help_texts: Mapping[str, str]) -> None:
+        """The weights with which a run starts."""
+        self.weights.show_weights(weights, help_texts)
+
+    @Slot(bool)
+    def _show_form(self, shown: bool) -> None:
+        self._form_area.setVisible(shown)
+        self.weights.setVisible(self._is_running and not shown)  # a low window has no room for both
+        self.next_button.setIcon(icon("caret-down" if shown else "caret-right", self._theme))
+
+    @Slot()
+    def _count_queue(self) -> None:
+        waiting = len(self._queue.waiting)
+        self.tabs.setTabText(self.tabs.indexOf(self.queue_panel), f"Queue ({waiting})" if waiting else "Queue")
+
+    def show_progress(self, run: QueuedRun) -> None:
+        """Message, bar and time left, of this run and of all that follow."""
+        report = run.report
+        if report is None:
+            return
         self._bar.setRange(0, max(1, report.total))
         self._bar.setValue(report.step)
         self._message.setText(report.message)
-        left = self._time.estimate(report.step, report.total) if self._time is not None else None
-        self._left.setText(
-            f"{report.step} / {report.total}" + (f"  ·  {_spoken(left)} left" if left is not None else "")
-        )
+        left, waiting = run.left_s, len(self._queue.waiting)
+        text = f"{report.step} / {report.total}" + (f"  ·  {spoken(left)} left" if left is not None else "")
+        if waiting:
+            together = self._queue.left_s()
+            told = f", {spoken(together)} for all" if together is not None else ""
+            text += f"  ·  {waiting} waiting{told}"
+        self._left.setText(text)
 
     def show_cancelling(self) -> None:
         """Say that the click was seen."""
@@ -233,15 +276,7 @@ class FitPanel(QWidget):
         self.pause_button.setText("Resume" if paused else "Pause")
         self.pause_button.setIcon(icon("play" if paused else "pause", self._theme))
         self.pause_button.setChecked(paused)
-        if self._time is not None:
-            self._time.set_paused(paused)
 
     @Slot(bool)
     def _on_form(self, valid: bool) -> None:
-        self.fit_button.setEnabled(valid)
-
-
-def _spoken(seconds: float) -> str:
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+        self.set_enabled(self._possible)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
+
+from app.fit.queue import FitQueue, QueuedRun
+from app.fit.run_list import RunList
+from spams_core.errors import InputError
 
 if TYPE_CHECKING:
     from app.fit.fit_panel import FitPanel
@@ -26,6 +30,8 @@ class Fitting(QObject):
         super().__init__(window)
         self._window = window
         self._panel: FitPanel | None = None
+        self.queue = FitQueue(window.jobs, self)
+        self.run_list = RunList(window, self.queue)
         window.jobs.fit_finished.connect(self._on_finished)
         window.jobs.changed.connect(self._on_jobs)
         for changed in (window.session.sequence_changed, window.session.fit_changed, window.session.live_changed):
@@ -38,9 +44,15 @@ class Fitting(QObject):
         panel.fit_requested.connect(self._window.commands.actions["fit.start"].trigger)
         panel.pause_requested.connect(self.pause)
         panel.cancel_requested.connect(self.cancel)
-        jobs.fit_started.connect(partial(panel.set_running, True))
+        panel.enqueue_requested.connect(self._window.commands.actions["fit.enqueue"].trigger)
+        panel.queue_panel.opened.connect(self.open_run)
+        panel.queue_panel.cancel_requested.connect(self.cancel)
+        panel.weights.changed.connect(self.set_weight)
+        self.run_list.attach(panel.runs_panel)
+        jobs.fit_started.connect(self._on_started)
         jobs.fit_ended.connect(self._on_ended)
-        jobs.fit_progressed.connect(panel.show_progress)
+        self.queue.progressed.connect(panel.show_progress)
+        panel.next_button.toggled.connect(self._renew_output)
         jobs.fit_measured.connect(panel.plot.extend)
         jobs.fit_paused.connect(panel.show_paused)
 
@@ -52,12 +64,15 @@ class Fitting(QObject):
 
     def possible(self) -> bool:
         """Whether a fit could be started now."""
+        return self._window.jobs.fitting is None and self.can_enqueue()
+
+    def can_enqueue(self) -> bool:
+        """Whether the form describes a fit of the open recording."""
         form = self._panel.form if self._panel is not None else None
-        session, jobs = self._window.session, self._window.jobs
-        return form is not None and not form.problem and session.sequence is not None and jobs.fitting is None
+        return form is not None and not form.problem and self._window.session.sequence is not None
 
     def start(self, settings: Any = None) -> None:
-        """Fit with the given settings, or with those of the form.
+        """Fit with the given settings, or with those of the form, now; the fits that wait follow.
 
         Raises:
             InputError: The form holds a value out of range.
@@ -65,10 +80,54 @@ class Fitting(QObject):
         window, panel = self._window, self._panel
         if window.jobs.fitting is not None or panel is None or panel.form is None:
             return
-        settings = settings if settings is not None else panel.form.value()
+        self._add(settings if settings is not None else panel.form.value(), first=True)
         window.turn_to("fit")
         window.editing.reset()
-        window.jobs.start_fit(settings)
+        self.queue.start()
+
+    def enqueue(self, settings: Any = None) -> None:
+        """Let a fit with the given settings, or with those of the form, wait for its turn.
+
+        Raises:
+            InputError: The form holds a value out of range, or another fit goes to the same folder.
+        """
+        panel = self._panel
+        if panel is None or panel.form is None:
+            return
+        run = self._add(settings if settings is not None else panel.form.value())
+        self._renew_output()
+        panel.tabs.setCurrentWidget(panel.queue_panel)
+        panel.queue_panel.select(run)
+
+    def _add(self, settings: Any, *, first: bool = False) -> QueuedRun:
+        from spams_core.settings import parse_frames
+
+        sequence = self._window.session.sequence
+        count = sequence.frame_count if sequence is not None and sequence.path == settings.sequence else 0
+        frames = len(parse_frames(settings.frames, count)) if count else 0
+        if not first and Path(settings.out).exists():
+            raise InputError(f"{settings.out} exists already. Choose another folder to save to.")
+        return self.queue.add(settings, frames, first=first)
+
+    @Slot(object)
+    def open_run(self, run: QueuedRun) -> None:
+        """Open what a run of the queue has made, or follow the one in progress."""
+        window = self._window
+        if run.state == "done":
+            window.open_path(run.out)
+        elif run.state == "running":
+            sequence = window.session.sequence
+            if sequence is not None and sequence.path == run.settings.sequence:
+                window.jobs.show_live = True
+            else:
+                window.notify("This fit is of another recording. Open that one to watch it.")
+
+    @Slot(str, float)
+    def set_weight(self, name: str, value: float) -> None:
+        """Give the running fit another weight."""
+        run = self.queue.current
+        if run is not None and run.controls is not None:
+            run.controls.set_weight(name, value)
 
     @Slot(bool)
     def pause(self, paused: bool) -> None:
@@ -95,12 +154,25 @@ class Fitting(QObject):
             self._panel.show_fit(fit, str(path) if path is not None else "")
 
     def _on_finished(self, fit: Fit, path: Path) -> None:
-        self._window.session.live = None
-        self.show(fit, path)
+        window = self._window
+        window.session.live = None
         self._suggest_output()
-        self._window.preferences.add_recent(path)
-        self._window.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
-        self.finished.emit(fit)
+        window.preferences.add_recent(path)
+        window.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
+        if window.jobs.show_live:
+            self.show(fit, path)
+            self.finished.emit(fit)
+
+    @Slot()
+    def _on_started(self) -> None:
+        from spams_core.settings import field_help
+
+        run, panel = self.queue.current, self._panel
+        if run is None or panel is None:
+            return
+        tasks = import_module("spams_core.tasks.fit")
+        panel.show_weights(tasks.live_weights(run.settings), field_help(type(tasks.PRESETS["fast"])))
+        panel.set_running(True)
 
     @Slot()
     def _on_ended(self) -> None:
@@ -123,12 +195,20 @@ class Fitting(QObject):
             from app.opening import free_output_path
 
             self._panel.form.set_fixed(sequence=sequence.path)
-            self._panel.form.set_value("out", free_output_path(sequence))
+            taken = {run.out for run in self.queue.pending}
+            self._panel.form.set_value("out", free_output_path(sequence, taken))
+
+    @Slot()
+    def _renew_output(self, *_: object) -> None:
+        """Another name, if the form's is that of a fit to come."""
+        form = self._panel.form if self._panel is not None else None
+        if form is not None and not form.problem and form.value().out in {run.out for run in self.queue.pending}:
+            self._suggest_output()
 
     @Slot()
     def _on_jobs(self) -> None:
         if self._panel is not None:
-            self._panel.set_enabled(self.possible())
+            self._panel.set_enabled(self.can_enqueue())
 
     @Slot()
     def _on_residuals(self, *_: object) -> None:

@@ -35,6 +35,10 @@ class FitWorkspace(Workspace):
                 "person-simple-run", fitting.possible,
             ),
             Command(
+                "fit.enqueue", "Add a Fit to the Queue", fitting.enqueue,
+                "Fit with these settings after the other fits of the queue", "Shift+F5", "plus", fitting.can_enqueue,
+            ),
+            Command(
                 "fit.pause", "Pause the Fit", fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
                 running, lambda: jobs.fitting is not None and jobs.fitting.paused,
             ),
@@ -48,7 +52,7 @@ class FitWorkspace(Workspace):
         """Settings, progress, loss curves."""
         from app.fit.fit_panel import FitPanel
 
-        self.panel = FitPanel(self._window.theme)
+        self.panel = FitPanel(self._window.fitting.queue, self._window.theme)
         self._window.fitting.attach(self.panel)
         return self.panel
 
@@ -56,3 +60,7 @@ class FitWorkspace(Workspace):
         """Colours."""
         if self.panel is not None:
             self.panel.set_theme(theme)
+
+    def close(self) -> None:
+        """End the thread that lists runs."""
+        self._window.fitting.run_list.close()

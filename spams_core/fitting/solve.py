@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from spams_core.errors import InputError
+from spams_core.fitting.controls import Controls, WeightChange
 from spams_core.fitting.iterate import Iterate
 from spams_core.fitting.normal_equations import NormalEquations
 from spams_core.fitting.observation import Observation, Samples, draw_samples
@@ -57,6 +58,7 @@ class Solution:
         surface: The final canonical surface.
         loss_names: Columns of the loss history.
         loss_history: [I, K] weighted terms per step.
+        weight_changes: Weights that were changed while it ran.
     """
 
     shape_codes: Float[Tensor, "Q Ds"]
@@ -66,6 +68,7 @@ class Solution:
     surface: CanonicalSurface
     loss_names: tuple[str, ...]
     loss_history: Float[np.ndarray, "I K"]
+    weight_changes: tuple[WeightChange, ...] = ()
 
 
 _LONGEST_STEP = 1.0  # standard deviations; what is linear ends about there
@@ -84,6 +87,9 @@ class Solver:
         starts: Where to start; each frame takes the start that explains it best.
         settings: Weights and lengths.
         generator: Source of every random draw.
+        history: Weighted terms of every step so far.
+        controls: Weights that may change before any step.
+        weight_changes: Those that did.
     """
 
     spam: Spam
@@ -94,6 +100,8 @@ class Solver:
     settings: SolveSettings
     generator: torch.Generator
     history: list[dict[str, float]] = field(default_factory=list)
+    controls: Controls | None = None
+    weight_changes: list[WeightChange] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         if not self.starts:
@@ -110,11 +118,24 @@ class Solver:
             spam, shape_space, pose_space, z_shape, pose_space.encode(first.pose_codes), first.root_rotation,
             first.root_translation_m, surface,
         )  # fmt: skip
-        self._terms = Terms(
-            self.iterate, self.observations, self.adjacent, self.interval_s, settings, self.generator
-        )  # fmt: skip
+        self._terms = self._make_terms()
         self._begin()
         self._steps_done, self._steps = 0, self._count_steps()
+
+    def _make_terms(self) -> Terms:
+        return Terms(
+            self.iterate, self.observations, self.adjacent, self.interval_s, self.settings, self.generator
+        )  # fmt: skip
+
+    def _take_changes(self) -> None:
+        """Go on with the weights that were changed since the last step."""
+        iteration = len(self.history)
+        taken = self.controls.take(iteration) if self.controls is not None else {}
+        changed = {name: value for name, value in taken.items() if value != getattr(self.settings, name)}
+        if changed:
+            self.weight_changes += [WeightChange(iteration, name, value) for name, value in changed.items()]
+            self.settings = replace(self.settings, **changed)
+            self._terms = self._make_terms()
 
     @torch.no_grad()
     def _begin(self) -> None:
@@ -282,6 +303,7 @@ class Solver:
 
         Without a matcher only the canonical coordinates count.
         """
+        self._take_changes()
         settings, now = self.settings, self.iterate
         shared = self._terms.surface_samples() if matcher is not None else None
         sums: dict[str, float] = {}
@@ -332,6 +354,7 @@ class Solver:
             now.surface,
             names,
             history,
+            tuple(self.weight_changes),
         )
 
     @torch.no_grad()

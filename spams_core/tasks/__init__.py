@@ -53,9 +53,9 @@ class TaskRow:
         return kind
 
     @property
-    def function(self) -> Callable[[Any], Task[Any]]:
-        """The task itself: settings → generator."""
-        task: Callable[[Any], Task[Any]] = getattr(self._module, self.name)
+    def function(self) -> Callable[..., Task[Any]]:
+        """The task itself: settings → generator; that of a fit also takes its live controls."""
+        task: Callable[..., Task[Any]] = getattr(self._module, self.name)
         return task
 
     @property

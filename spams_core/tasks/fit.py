@@ -19,6 +19,7 @@ from spams_core.data.recording import read_sequence, read_subject, read_true_par
 from spams_core.data.sequence import DepthSequence, SubjectPoints
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
+from spams_core.fitting.controls import LIVE_WEIGHTS, Controls, WeightChange
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.result import build_fit
 from spams_core.fitting.settings import SolveSettings
@@ -33,7 +34,19 @@ from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
 from spams_core.settings import parse_frames, settings_to_dict
 
-__all__ = ["PRESETS", "FitSettings", "Method", "Preset", "default_model", "fit", "input_hashes"]
+__all__ = [
+    "LIVE_WEIGHTS",
+    "PRESETS",
+    "Controls",
+    "FitSettings",
+    "Method",
+    "Preset",
+    "WeightChange",
+    "default_model",
+    "fit",
+    "input_hashes",
+    "live_weights",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +129,16 @@ def _labeller(model: Path, method: Method) -> Path:
     return own
 
 
-def fit(settings: FitSettings) -> Task[Fit]:
+def live_weights(settings: FitSettings) -> dict[str, float]:
+    """The weights with which a fit starts and that its controls may change, by name."""
+    solve = settings.solve or PRESETS[settings.preset]
+    return {name: float(getattr(solve, name)) for name in LIVE_WEIGHTS}
+
+
+def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     """Segment, initialise, minimise, extract, write.
+
+    Weights that are changed through `controls` while it runs are written into the manifest as "weight_changes".
 
     Reports carry the loss terms as metrics and now and then a preview: the model's surface in every frame
     ("vertices_world" [T, V, 3], "faces", "vertex_parts", "frame_indices").
@@ -174,7 +195,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         starts.append(encoder_start(encoder, observations, sequence.camera))
     if solve.articulated:
         starts.append(articulated_start(spam, observations, adjacent, solve, random))
-    solver = Solver(spam, observations, adjacent, interval_s, starts, solve, random)
+    solver = Solver(spam, observations, adjacent, interval_s, starts, solve, random, controls=controls)
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
     solving = solver.run()
     while True:
@@ -200,6 +221,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method),
         "part_names": list(spam.settings.part_names),
         "loss_names": list(solution.loss_names),
+        "weight_changes": [dataclasses.asdict(change) for change in solution.weight_changes],
         "method": settings.method,
         "preset": settings.preset,
         "device": str(device),

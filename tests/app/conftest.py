@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -131,8 +131,11 @@ class BallFitter:
     step_s: float = 0.02
     error: BaseException | None = None
     closed_at: float = 0.0
+    controls: list[Any] = field(default_factory=list)
+    """What each run was given to change its weights with."""
 
-    def fit(self, settings: Any) -> Task[Fit]:
+    def fit(self, settings: Any, controls: Any = None) -> Task[Fit]:
+        self.controls.append(controls)
         whole = ball_fit(sequence=str(settings.sequence))
         try:
             for step in range(self.steps):
@@ -185,6 +188,7 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     qtbot.waitUntil(lambda: made.is_ready and made.editor.workbench is not None, timeout=60_000)
     yield made
     if not made._closing:
+        made.fitting.queue.close()
         made.jobs.cancel_all()
         made.close()
     qtbot.waitUntil(lambda: not made.isVisible(), timeout=5_000)

@@ -289,7 +289,7 @@ def test_fit_runs_with_live_mesh_and_loss(opened: Opened, recording: Path, fitte
     window.session.live_changed.connect(live.append)
     with qtbot.waitSignal(window.fit_finished, timeout=20_000) as finished:
         window.commands.actions["fit.start"].trigger()
-        assert not window.commands.actions["open.recording"].isEnabled()
+        assert not window.commands.actions["fit.start"].isEnabled()
         qtbot.waitUntil(lambda: window.scene.body.visible, timeout=10_000)
         left = window.fit_workspace.panel._left
         qtbot.waitUntil(lambda: "left" in left.text() or window.session.live is None, timeout=10_000)

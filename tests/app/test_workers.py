@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.fit.fit_panel import TimeLeft
+from app.fit.time_left import TimeLeft
 from app.latest import Job, LatestWins
 from app.playback import PlaybackClock
 from app.worker import TaskWorker
