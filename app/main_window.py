@@ -125,13 +125,9 @@ class MainWindow(QMainWindow):
         self._recent = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(actions["open.demo"], self._recent)
         self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
-        undo, redo = (
-            make(self) for make in (self.editing.undo_stack.createUndoAction, self.editing.undo_stack.createRedoAction)
-        )
-        for action, keys, title in ((undo, "Ctrl+Z", "Undo"), (redo, "Ctrl+Shift+Z", "Redo")):
-            action.setShortcut(keys)
-            self.menus["Edit"].insertAction(actions["edit.reset"], action)
-            action.setText(title)
+        self.menus["Edit"].insertActions(actions["edit.reset"], [actions["undo"], actions["redo"]])
+        self.commands.groups["Edit"][:0] = ["undo", "redo"]
+        self.commands.bind_all(self.preferences.shortcuts)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
         self._views = QWidget()

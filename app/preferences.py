@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -14,7 +16,7 @@ _MOST_RECENT = 8
 
 
 class Preferences:
-    """Theme, window geometry and recently opened folders, in the user's own settings."""
+    """Theme, window geometry, shortcuts and recently opened folders, in the user's own settings."""
 
     def __init__(self) -> None:
         self._settings = QSettings("SPAM Studio", "SPAM Studio")
@@ -49,3 +51,16 @@ class Preferences:
         """Put a folder at the top."""
         others = [known for known in self.recent if known != path]
         self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])
+
+    @property
+    def shortcuts(self) -> dict[str, str]:
+        """Shortcuts that the user changed, by command; empty text for none."""
+        try:
+            stored = json.loads(str(self._settings.value("shortcuts") or "{}"))
+        except json.JSONDecodeError:
+            return {}
+        return {str(name): str(keys) for name, keys in stored.items()} if isinstance(stored, dict) else {}
+
+    @shortcuts.setter
+    def shortcuts(self, changed: Mapping[str, str]) -> None:
+        self._settings.setValue("shortcuts", json.dumps(dict(changed)))

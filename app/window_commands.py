@@ -24,10 +24,10 @@ MENUS = (
         (
             "show.part_colors", "show.cloud", "show.mesh", "show.matches", "-",
             "view.linked", "view.follow", "view.reset", "view.back", "view.left", "view.right", "view.top", "-",
-            "show.panel", "theme.light",
+            "turn.capture", "turn.fit", "turn.inspect", "turn.edit", "turn.export", "-", "show.panel", "theme.light",
         ),
     ),
-    ("&Help", ("help.keys", "help.about")),
+    ("&Help", ("help.page", "palette", "shortcuts", "-", "help.about")),
 )  # fmt: skip
 """Menu titles and their commands; "-" is a separator. The workspaces' own menus follow the first."""
 
@@ -41,6 +41,7 @@ VIEW_SWITCHES = (("show.part_colors",), ("show.cloud", "show.mesh", "show.matche
 def window_commands(window: MainWindow) -> list[Command]:
     """All commands, bound to a window."""
     session, jobs, player, asking = window.session, window.jobs, window.player, window.asking
+    editing = window.editing
 
     def has_frames() -> bool:
         return session.frame_count > 0
@@ -130,6 +131,21 @@ def window_commands(window: MainWindow) -> list[Command]:
                 "layout", None, window.panel_shown),
         Command("theme.light", "Light Theme", window.use_light_theme, "Switch between the dark and the light theme", "",
                 "sun", None, lambda: window.theme.name == "light"),
-        Command("help.keys", "Keyboard Shortcuts", asking.show_keys, "", "F1", "keyboard"),
+        *(
+            Command(
+                f"turn.{workspace.id}", f"{workspace.title} Workspace", partial(window.turn_to, workspace.id),
+                workspace.hint, f"Alt+{number}", "", lambda: window.viewport is not None,
+            )
+            for number, workspace in enumerate(window.workspaces, 1)
+        ),
+        Command("undo", "Undo", editing.undo_stack.undo, "Take back the last edit", "Ctrl+Z", "arrow-u-up-left",
+                editing.undo_stack.canUndo),
+        Command("redo", "Redo", editing.undo_stack.redo, "Do again what was taken back", "Ctrl+Shift+Z",
+                "arrow-u-up-right", editing.undo_stack.canRedo),
+        Command("palette", "Find a Command…", asking.show_palette, "Every command by a few letters of its name",
+                "Ctrl+Shift+P", "magnifying-glass"),
+        Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
+                "keyboard"),
+        Command("help.page", "Help", asking.show_help, "Workspaces, commands and keys", "F1", "question"),
         Command("help.about", "About SPAM Studio", asking.show_about, "", "", "info"),
     ]  # fmt: skip
