@@ -42,13 +42,13 @@ class Preferences:
 
     @property
     def recent(self) -> list[Path]:
-        """Folders that were opened and still exist, the newest first."""
+        """Folders and projects that were opened and still exist, the newest first."""
         stored = self._settings.value("recent")
         texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
-        return [Path(text) for text in texts if Path(text).is_dir()]
+        return [Path(text) for text in texts if Path(text).exists()]
 
     def add_recent(self, path: Path) -> None:
-        """Put a folder at the top."""
+        """Put a folder or a project at the top."""
         others = [known for known in self.recent if known != path]
         self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])
 

@@ -16,7 +16,10 @@ __all__ = ["MENUS", "TRANSPORT", "VIEW_SWITCHES", "window_commands"]
 MENUS = (
     (
         "&File",
-        ("open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit"),
+        (
+            "project.new", "project.open", "project.save", "project.save_as", "-",
+            "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit",
+        ),
     ),
     ("&Play", ("play.toggle", "play.back", "play.forward", "play.first", "play.last", "-", "play.loop", "play.worst")),
     (
@@ -63,6 +66,7 @@ def window_commands(window: MainWindow) -> list[Command]:
         return Command(name, title, store, hint, key, symbol, viewing, load)
 
     return [
+        *window.projects.commands(),
         Command(
             "open.recording", "Open Recording…", asking.ask_recording,
             "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open", free,
@@ -85,8 +89,7 @@ def window_commands(window: MainWindow) -> list[Command]:
             lambda: session.has_body,
         ),
         Command(
-            "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "Ctrl+Shift+S",
-            "camera",
+            "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "F12", "camera",
         ),
         Command("quit", "Quit", window.quit, "", "Ctrl+Q", "sign-out"),
         Command(
