@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtWidgets import QDialog, QFileDialog, QGridLayout, QLabel, QMessageBox
+from PySide6.QtWidgets import QFileDialog, QMessageBox
 
+from app.panels.command_palette import CommandPalette
+from app.panels.help_page import HelpPage
+from app.panels.shortcut_editor import ShortcutEditor
 from spams_core import __version__
 from spams_core.errors import InputError
 from spams_core.progress import Progress
@@ -96,23 +99,26 @@ class Asking(QObject):
         dialog.fileSelected.connect(chosen)
         dialog.open()
 
-    def show_keys(self) -> None:
-        """All shortcuts, from the command table."""
-        dialog = QDialog(self._window)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.setWindowTitle("Keyboard shortcuts")
-        grid = QGridLayout(dialog)
-        grid.setContentsMargins(22, 18, 22, 18)
-        grid.setHorizontalSpacing(18)
-        bound = [action for action in self._window.commands.actions.values() if not action.shortcut().isEmpty()]
-        rows = (len(bound) + 1) // 2
-        for index, action in enumerate(bound):
-            column, row = 2 * (index // rows), index % rows
-            key = QLabel(action.shortcut().toString())
-            key.setObjectName("muted")
-            grid.addWidget(QLabel(action.text().rstrip("…")), row, column)
-            grid.addWidget(key, row, column + 1)
-        dialog.open()
+    def show_palette(self) -> None:
+        """Every command by a few letters."""
+        CommandPalette(self._window.commands, self._window).open()
+
+    def edit_shortcuts(self) -> None:
+        """Every shortcut, to be changed."""
+        window = self._window
+
+        def keep() -> None:
+            window.preferences.shortcuts = window.commands.changed_keys()
+
+        editor = ShortcutEditor(window.commands, window)
+        editor.changed.connect(keep)
+        editor.open()
+
+    def show_help(self) -> None:
+        """Workspaces, commands, keys."""
+        window = self._window
+        workspaces = [(workspace.title, workspace.hint) for workspace in window.workspaces]
+        HelpPage(window.commands, workspaces, window.theme, window).show()
 
     def show_about(self) -> None:
         """What this is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,17 +49,55 @@ class CommandTable(QObject):
         super().__init__(parent)
         self._commands = {command.id: command for command in commands}
         self.actions: dict[str, QAction] = {}
+        self.groups: dict[str, list[str]] = {}
         for command in self._commands.values():
             action = QAction(command.title, self)
-            keys = f" ({command.shortcut})" if command.shortcut else ""
-            action.setToolTip(f"{command.hint or command.title.rstrip('…')}{keys}")
             action.setStatusTip(command.hint)
-            if command.shortcut:
-                action.setShortcut(QKeySequence(command.shortcut))
+            self.actions[command.id] = action
+            self.bind(command.id, command.shortcut)
             if command.checked_when is not None:
                 action.setCheckable(True)
             action.triggered.connect(lambda checked, command=command: self._run(command, checked))
-            self.actions[command.id] = action
+
+    def command(self, name: str) -> Command:
+        """What stands in the table under a name."""
+        return self._commands[name]
+
+    def title(self, name: str) -> str:
+        """A command's title in running text: without its mnemonic and its dots."""
+        return self._commands[name].title.replace("&&", "\0").replace("&", "").replace("\0", "&").rstrip("…")
+
+    def keys(self, name: str) -> str:
+        """A command's present shortcut, as QKeySequence writes it; empty without one."""
+        return self.actions[name].shortcut().toString()
+
+    def bind(self, name: str, keys: str) -> None:
+        """Give a command another shortcut, or with an empty text none; menus and tooltips follow."""
+        action, command = self.actions[name], self._commands[name]
+        action.setShortcut(QKeySequence(keys))
+        shown = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{command.hint or self.title(name)}{f' ({shown})' if shown else ''}")
+
+    def bind_all(self, changes: Mapping[str, str]) -> None:
+        """The commands' own shortcuts, but for these; names that no command has are passed over."""
+        for name, command in self._commands.items():
+            self.bind(name, changes.get(name, command.shortcut))
+
+    def changed_keys(self) -> dict[str, str]:
+        """Shortcuts that differ from the commands' own."""
+        own = {name: QKeySequence(command.shortcut).toString() for name, command in self._commands.items()}
+        return {name: self.keys(name) for name in self._commands if self.keys(name) != own[name]}
+
+    def holder(self, keys: str, besides: str = "") -> str | None:
+        """Which other command has a shortcut, or one that it begins with."""
+        wanted, none = QKeySequence(keys), QKeySequence.SequenceMatch.NoMatch
+        for name, action in self.actions.items():
+            bound = action.shortcut()
+            if name == besides or bound.isEmpty() or wanted.isEmpty():
+                continue
+            if wanted.matches(bound) != none or bound.matches(wanted) != none:
+                return name
+        return None
 
     def _run(self, command: Command, checked: bool) -> None:
         try:
@@ -103,4 +141,5 @@ class CommandTable(QObject):
             menu.setToolTipsVisible(True)
             self.fill(menu, names)
             made[title.replace("&", "")] = menu
+            self.groups[title.replace("&", "")] = [name for name in names if name != "-"]
         return made

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Documents"]
 
+_Wish = tuple["Path", "Path | None", "Callable[[Opened], None] | None"]
+
 
 class Documents(QObject):
     """Reads folders in a thread and puts them into the session."""
@@ -30,22 +33,32 @@ class Documents(QObject):
         super().__init__(window)
         self._window = window
         self._thread = LatestWins("opening", self)
-        self._waiting: Path | None = None
+        self._waiting: _Wish | None = None
 
-    def open_path(self, path: Path) -> None:
-        """Open a recording or a fit; before the numerics are loaded it waits for them."""
+    def open_path(
+        self, path: Path, recording: Path | None = None, then: Callable[[Opened], None] | None = None
+    ) -> None:
+        """Open a recording or a fit; before the numerics are loaded it waits for them.
+
+        Args:
+            path: Folder of the recording or of the fit.
+            recording: The fit's recording, where it is not where the fit says.
+            then: What to do once it is open.
+        """
         window = self._window
         window.notify(f"Opening {path.name}…")
         if not window.is_ready:
-            self._waiting = path
+            self._waiting = (path, recording, then)
         else:
-            self._thread.submit(Job(partial(_open, path), self._on_opened, self._on_failed))
+            self._thread.submit(
+                Job(partial(_open, path, recording), partial(self._on_opened, then=then), self._on_failed)
+            )
 
     def open_waiting(self) -> None:
         """Open what was asked for too early."""
         if self._waiting is not None:
-            path, self._waiting = self._waiting, None
-            self.open_path(path)
+            wish, self._waiting = self._waiting, None
+            self.open_path(*wish)
 
     def open_demo(self) -> None:
         """Open the recording that comes with the program."""
@@ -55,7 +68,7 @@ class Documents(QObject):
         self._window.status.clearMessage()
         self._window.show_error(error)
 
-    def _on_opened(self, found: Opened) -> None:
+    def _on_opened(self, found: Opened, then: Callable[[Opened], None] | None = None) -> None:
         window, session = self._window, self._window.session
         if window.scene is None:
             return
@@ -72,9 +85,11 @@ class Documents(QObject):
             window.jobs.start_labelling(found.sequence.path, session.frame)
         window.last_folder = found.path.parent
         window.preferences.add_recent(found.path)
-        window.setWindowTitle(f"{found.path.name} — SPAM Studio")
+        window.projects.on_opened(found.path.name)
         window.notify(f"Opened {found.path}")
         self.opened.emit(found)
+        if then is not None:
+            then(found)
 
     def explore(self) -> None:
         """Show the model's mean body alone, to play with."""
@@ -90,7 +105,14 @@ class Documents(QObject):
         window.scene.stage_model()
         window.edit_workspace.show_sliders()
         window.editor.request(dragging=False)
-        window.setWindowTitle("Body model — SPAM Studio")
+        window.projects.on_opened("Body model")
+
+    def close_all(self) -> None:
+        """Back to the welcome page."""
+        self._clear()
+        self._window.session.sequence = None
+        self._window.fitting.show(None, None)
+        self._window.show_welcome()
 
     def _clear(self) -> None:
         """Close what is open."""
@@ -117,7 +139,7 @@ class Documents(QObject):
         """The folders opened lately."""
         menu.clear()
         for path in self._window.preferences.recent:
-            menu.addAction(str(path), partial(self.open_path, path))
+            menu.addAction(str(path), partial(self._window.open_path, path))
         if menu.isEmpty():
             menu.addAction("Nothing yet").setEnabled(False)
 
@@ -126,10 +148,10 @@ class Documents(QObject):
         self._thread.close()
 
 
-def _open(path: Path) -> Opened:
+def _open(path: Path, recording: Path | None) -> Opened:
     from app.opening import open_path
 
-    return open_path(path)
+    return open_path(path, recording)
 
 
 def _read_codes(path: Path) -> Any:

@@ -40,6 +40,7 @@ def run(paths: list[str]) -> int:
 
     sys.excepthook = report
     window.show()
+    window.projects.start_recovery(offer=not paths)
     if paths:
         QTimer.singleShot(0, lambda: window.open_path(Path(paths[0])))
     try:

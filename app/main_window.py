@@ -39,6 +39,8 @@ from app.panels.welcome import Welcome
 from app.player import Player
 from app.preferences import Preferences
 from app.preload import Preload
+from app.project.project_file import SUFFIX
+from app.project.projects import Projects
 from app.reader import CloudReader
 from app.session import Session
 from app.status import StatusLine
@@ -75,7 +77,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWindowTitle("SPAM Studio")
+        self.setWindowTitle("SPAM Studio[*]")
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.preferences = Preferences()
@@ -93,6 +95,7 @@ class MainWindow(QMainWindow):
         self.player = Player(self.session, lambda: self.viewport.paint_count if self.viewport else 0, self)
         self.asking = Asking(self)
         self.documents = Documents(self)
+        self.projects = Projects(self)
         self.fitting = Fitting(self)
         self._preload = Preload(self)
         self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
@@ -125,13 +128,9 @@ class MainWindow(QMainWindow):
         self._recent = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(actions["open.demo"], self._recent)
         self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
-        undo, redo = (
-            make(self) for make in (self.editing.undo_stack.createUndoAction, self.editing.undo_stack.createRedoAction)
-        )
-        for action, keys, title in ((undo, "Ctrl+Z", "Undo"), (redo, "Ctrl+Shift+Z", "Redo")):
-            action.setShortcut(keys)
-            self.menus["Edit"].insertAction(actions["edit.reset"], action)
-            action.setText(title)
+        self.menus["Edit"].insertActions(actions["edit.reset"], [actions["undo"], actions["redo"]])
+        self.commands.groups["Edit"][:0] = ["undo", "redo"]
+        self.commands.bind_all(self.preferences.shortcuts)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
         self._views = QWidget()
@@ -258,8 +257,14 @@ class MainWindow(QMainWindow):
     # --- opening --------------------------------------------------------------------------------------------------
 
     def open_path(self, path: Path | str) -> None:
-        """Open a recording or a fit; the folder is read in a thread, `opened` follows."""
-        self.documents.open_path(Path(path))
+        """Open a recording, a fit or a project; the folder is read in a thread, `opened` follows."""
+        if Path(path).suffix != SUFFIX:
+            self.documents.open_path(Path(path))
+            return
+        try:
+            self.projects.open_path(Path(path))
+        except InputError as error:
+            self.show_error(error)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Folders and files from this machine may be dropped."""
@@ -331,6 +336,11 @@ class MainWindow(QMainWindow):
         if self.viewport is not None:
             self.viewport.set_columns(columns)
             self.viewport.setFocus()  # so that keys play and step, and are not typed into the form
+        self.commands.refresh()
+
+    def show_welcome(self) -> None:
+        """The page that invites to open something."""
+        self._pages.setCurrentWidget(self.welcome)
         self.commands.refresh()
 
     def turn_to(self, workspace: str) -> None:
@@ -434,7 +444,7 @@ class MainWindow(QMainWindow):
         self.close()
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Ask while something runs; then end all threads and free VTK."""
+        """Ask while something runs, and about what is unsaved; then end all threads and free VTK."""
         if self._closing:
             event.accept()
             return
@@ -448,10 +458,17 @@ class MainWindow(QMainWindow):
                 "Stop and close", "Keep working", self._close_anyway,
             )  # fmt: skip
             return
+        if self.projects.unsaved:
+            event.ignore()
+            self.projects.guard(self._close_now)
+            return
         self._shut_down()
         event.accept()
 
     def _close_anyway(self) -> None:
+        self.projects.guard(self._close_now)
+
+    def _close_now(self) -> None:
         self._shut_down()
         self.close()
 
@@ -464,6 +481,7 @@ class MainWindow(QMainWindow):
         self.jobs.cancel_all()
         for workspace in self.workspaces:
             workspace.close()
+        self.projects.close()
         for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:

@@ -49,10 +49,10 @@ class Opened:
     survey: Survey
 
 
-def open_path(path: Path) -> Opened:
+def open_path(path: Path, recording: Path | None = None) -> Opened:
     """Open a recording's or a fit's folder; a file inside one stands for its folder.
 
-    A fit whose recording is no longer where it was opens without it.
+    A fit whose recording is neither at `recording` nor where the fit says opens without it.
 
     Raises:
         InputError: It is neither, or it is invalid.
@@ -64,7 +64,7 @@ def open_path(path: Path) -> Opened:
     if not folder.exists():
         raise InputError(f"{folder} does not exist. Choose the folder of a recording or of a fit.")
     if (folder / "manifest.json").is_file():
-        return _open_fit(folder)
+        return _open_fit(folder, recording)
     if (folder / "camera.json").is_file() or (folder / "depth").is_dir():
         sequence = read_sequence(folder)
         return Opened(folder, sequence, None, _survey_sequence(sequence))
@@ -73,9 +73,9 @@ def open_path(path: Path) -> Opened:
     )
 
 
-def _open_fit(folder: Path) -> Opened:
+def _open_fit(folder: Path, recording: Path | None) -> Opened:
     fit = read_fit(folder)
-    recorded = fit.manifest.get("sequence")
+    recorded = recording or fit.manifest.get("sequence")
     try:
         sequence = read_sequence(Path(recorded)) if recorded else None
     except InputError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QSettings
@@ -15,7 +16,7 @@ _MOST_RECENT = 8
 
 
 class Preferences:
-    """Theme, window geometry and recently opened folders, in the user's own settings."""
+    """Theme, window geometry, shortcuts and recently opened folders, in the user's own settings."""
 
     def __init__(self) -> None:
         self._settings = QSettings("SPAM Studio", "SPAM Studio")
@@ -41,13 +42,13 @@ class Preferences:
 
     @property
     def recent(self) -> list[Path]:
-        """Folders that were opened and still exist, the newest first."""
+        """Folders and projects that were opened and still exist, the newest first."""
         stored = self._settings.value("recent")
         texts = [stored] if isinstance(stored, str) else stored if isinstance(stored, list) else []
-        return [Path(text) for text in texts if Path(text).is_dir()]
+        return [Path(text) for text in texts if Path(text).exists()]
 
     def add_recent(self, path: Path) -> None:
-        """Put a folder at the top."""
+        """Put a folder or a project at the top."""
         others = [known for known in self.recent if known != path]
         self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])
 
@@ -66,3 +67,16 @@ class Preferences:
         if name and name != path.name:
             names[path] = name
         self._settings.setValue("run_names", json.dumps({str(known): text for known, text in names.items()}))
+
+    @property
+    def shortcuts(self) -> dict[str, str]:
+        """Shortcuts that the user changed, by command; empty text for none."""
+        try:
+            stored = json.loads(str(self._settings.value("shortcuts") or "{}"))
+        except json.JSONDecodeError:
+            return {}
+        return {str(name): str(keys) for name, keys in stored.items()} if isinstance(stored, dict) else {}
+
+    @shortcuts.setter
+    def shortcuts(self, changed: Mapping[str, str]) -> None:
+        self._settings.setValue("shortcuts", json.dumps(dict(changed)))

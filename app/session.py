@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
@@ -76,7 +77,7 @@ class _Field(Generic[V]):
     """An attribute that emits `NAME_changed` when it is given another value."""
 
     def __init__(self, default: V) -> None:
-        self._default = default
+        self.default = default
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -88,7 +89,7 @@ class _Field(Generic[V]):
     def __get__(self, instance: QObject | None, owner: type) -> Any:
         if instance is None:
             return self
-        return instance.__dict__.get(self._name, self._default)
+        return instance.__dict__.get(self._name, self.default)
 
     def __set__(self, instance: QObject, value: V) -> None:
         old = self.__get__(instance, type(instance))
@@ -154,6 +155,26 @@ class Session(QObject):
     """Whether the canonical view turns with the other two."""
     device: _Field[str] = _Field("")
     """Where tensors are computed, for the status line."""
+
+    @classmethod
+    def _fields(cls, kind: type) -> list[str]:
+        """Names of the fields whose value is of a kind; the device is a fact, no choice."""
+        own = ((name, field) for name, field in vars(cls).items() if isinstance(field, _Field) and name != "device")
+        return [name for name, field in own if type(field.default) is kind]
+
+    def switches(self) -> tuple[dict[str, bool], dict[str, str]]:
+        """What is shown and how: every field that is on or off, and every field that is a chosen word."""
+        return (
+            {name: getattr(self, name) for name in self._fields(bool)},
+            {name: getattr(self, name) for name in self._fields(str)},
+        )
+
+    def set_switches(self, layers: Mapping[str, bool], colors: Mapping[str, str]) -> None:
+        """Set such fields; names that are no field are passed over."""
+        for kind, values in ((bool, layers), (str, colors)):
+            for name in self._fields(kind):
+                if name in values:
+                    setattr(self, name, values[name])
 
     @property
     def frame_count(self) -> int:

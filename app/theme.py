@@ -197,6 +197,17 @@ QWidget#timeline {{ border-top: 1px solid {t.border}; }}
 QWidget#viewBar {{ border-bottom: 1px solid {t.border}; }}
 QFrame#columnRule {{ background: {t.border}; border: none; max-width: 1px; min-width: 1px; }}
 QScrollArea {{ border: none; }}
+QDialog#palette {{ background: {t.panel}; border: 1px solid {t.border_strong}; }}
+QTreeView, QTextBrowser, QListView {{
+    background: {t.window}; border: 1px solid {t.border}; border-radius: 5px; alternate-background-color: {t.panel};
+    outline: none;
+}}
+QTreeView::item, QListView::item {{ padding: 4px 6px; }}
+QTreeView::item:hover:!selected, QListView::item:hover:!selected {{ background: {t.raised}; }}
+QTreeView::item:selected, QListView::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
+QHeaderView::section {{
+    background: {t.panel}; color: {t.muted}; border: none; border-bottom: 1px solid {t.border}; padding: 5px 8px;
+}}
 QFrame#card {{ background: {t.raised}; border: 1px solid {t.border}; border-radius: 7px; }}
 QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
 QLabel#heading {{ font-size: 13px; font-weight: 600; }}

@@ -14,6 +14,7 @@ from pyvistaqt import QtInteractor
 from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkRenderingCore import vtkCamera
 
+from app.cameras import CameraPlace, Cameras
 from app.theme import Theme
 from app.viewport_format import COLUMN_STRETCH
 
@@ -148,6 +149,22 @@ class Viewport(QtInteractor):
             )
         self.render()
 
+    def cameras(self) -> Cameras:
+        """Where both cameras stand."""
+        return Cameras(*(_place(camera) for camera in (self.world_camera, self.canonical_camera)))
+
+    def set_cameras(self, cameras: Cameras) -> None:
+        """Put both cameras somewhere."""
+        self._linking = True
+        try:
+            for camera, place in ((self.world_camera, cameras.world), (self.canonical_camera, cameras.canonical)):
+                camera.SetPosition(*place.position)
+                camera.SetFocalPoint(*place.focus)
+                camera.SetViewUp(*place.up)
+        finally:
+            self._linking = False
+        self.render()
+
     def pixels_per_metre(self) -> float:
         """Scale of the shared camera's picture at what it looks at."""
         reach = 2 * self.world_camera.GetDistance() * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
@@ -248,3 +265,7 @@ class Viewport(QtInteractor):
             subject.RemoveObserver(tag)
         self._watched = []
         super().close()
+
+
+def _place(camera: vtkCamera) -> CameraPlace:
+    return CameraPlace(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp())

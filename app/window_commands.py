@@ -16,7 +16,10 @@ __all__ = ["MENUS", "TRANSPORT", "VIEW_SWITCHES", "window_commands"]
 MENUS = (
     (
         "&File",
-        ("open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit"),
+        (
+            "project.new", "project.open", "project.save", "project.save_as", "-",
+            "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit",
+        ),
     ),
     (
         "&Play",
@@ -28,10 +31,10 @@ MENUS = (
         (
             "show.part_colors", "show.cloud", "show.mesh", "show.matches", "-",
             "view.linked", "view.follow", "view.reset", "view.back", "view.left", "view.right", "view.top", "-",
-            "show.panel", "theme.light",
+            "turn.capture", "turn.fit", "turn.inspect", "turn.edit", "turn.export", "-", "show.panel", "theme.light",
         ),
     ),
-    ("&Help", ("help.keys", "help.about")),
+    ("&Help", ("help.page", "palette", "shortcuts", "-", "help.about")),
 )  # fmt: skip
 """Menu titles and their commands; "-" is a separator. The workspaces' own menus follow the first."""
 
@@ -45,6 +48,7 @@ VIEW_SWITCHES = (("show.part_colors",), ("show.cloud", "show.mesh", "show.matche
 def window_commands(window: MainWindow) -> list[Command]:
     """All commands, bound to a window."""
     session, player, asking = window.session, window.player, window.asking
+    editing = window.editing
 
     def has_frames() -> bool:
         return session.frame_count > 0
@@ -63,6 +67,7 @@ def window_commands(window: MainWindow) -> list[Command]:
         return Command(name, title, store, hint, key, symbol, viewing, load)
 
     return [
+        *window.projects.commands(),
         Command(
             "open.recording", "Open Recording…", asking.ask_recording,
             "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open",
@@ -84,8 +89,7 @@ def window_commands(window: MainWindow) -> list[Command]:
             lambda: session.has_body,
         ),
         Command(
-            "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "Ctrl+Shift+S",
-            "camera",
+            "screenshot", "Save Screenshot…", asking.ask_screenshot, "Save a picture of the window", "F12", "camera",
         ),
         Command("quit", "Quit", window.quit, "", "Ctrl+Q", "sign-out"),
         Command(
@@ -134,6 +138,21 @@ def window_commands(window: MainWindow) -> list[Command]:
                 "layout", None, window.panel_shown),
         Command("theme.light", "Light Theme", window.use_light_theme, "Switch between the dark and the light theme", "",
                 "sun", None, lambda: window.theme.name == "light"),
-        Command("help.keys", "Keyboard Shortcuts", asking.show_keys, "", "F1", "keyboard"),
+        *(
+            Command(
+                f"turn.{workspace.id}", f"{workspace.title} Workspace", partial(window.turn_to, workspace.id),
+                workspace.hint, f"Alt+{number}", "", lambda: window.viewport is not None,
+            )
+            for number, workspace in enumerate(window.workspaces, 1)
+        ),
+        Command("undo", "Undo", editing.undo_stack.undo, "Take back the last edit", "Ctrl+Z", "arrow-u-up-left",
+                editing.undo_stack.canUndo),
+        Command("redo", "Redo", editing.undo_stack.redo, "Do again what was taken back", "Ctrl+Shift+Z",
+                "arrow-u-up-right", editing.undo_stack.canRedo),
+        Command("palette", "Find a Command…", asking.show_palette, "Every command by a few letters of its name",
+                "Ctrl+Shift+P", "magnifying-glass"),
+        Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
+                "keyboard"),
+        Command("help.page", "Help", asking.show_help, "Workspaces, commands and keys", "F1", "question"),
         Command("help.about", "About SPAM Studio", asking.show_about, "", "", "info"),
     ]  # fmt: skip

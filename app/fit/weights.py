@@ -41,10 +41,6 @@ class WeightsEditor(QWidget):
             title = name.removesuffix("_weight").replace("_", " ")
             label = QLabel("ICP" if title == "icp" else title.capitalize())
             slider, box = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
-                QLabel("ICP" if title == "icp" else title.capitalize()),
-                QSlider(Qt.Orientation.Horizontal),
-                QDoubleSpinBox(),
-            )
             slider.setRange(-_DOUBLINGS * _STEPS_PER_DOUBLING, _DOUBLINGS * _STEPS_PER_DOUBLING)
             slider.setEnabled(value > 0)  # nothing times zero is more
             slider.setAccessibleName(f"Weight of {title}")

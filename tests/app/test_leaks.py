@@ -33,6 +33,7 @@ def test_nothing_outlives_the_window(
         gc.collect()
         return sum(type(thing).__name__ == kind for thing in gc.get_objects())
 
+    QTest.qWait(50)  # windows of other tests are deleted once events run
     kinds = ("Viewport", "Scene", "Renderer", "MeshActor", "vtkGenericOpenGLRenderWindow", "PolyData")
     before = {kind: live(kind) for kind in kinds}
     window = MainWindow()

@@ -1,0 +1,1 @@
+"""Projects: what is open and how it is looked at, in one file."""

@@ -1,0 +1,401 @@
+"""New, open, save, and what is unsaved: between the project file and the window."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
+from PySide6.QtWidgets import QFileDialog, QMessageBox
+
+from app.cameras import Cameras
+from app.commands import Command
+from app.panels.dialogs import ask
+from app.project.project_file import SUFFIX, Project, file_state, read_project, write_project
+from app.project.recovery import Abandoned, Recovery
+from spams_core.errors import InputError
+
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
+    from app.opening import Opened
+
+__all__ = ["Projects"]
+
+_LOOK_MS = 500
+_VIEW_EVERY_S = 20.0
+_KINDS = f"SPAM Studio projects (*{SUFFIX})"
+
+
+class Projects(QObject):
+    """The open project. `path` is its file, None until it is saved for the first time."""
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.path: Path | None = None
+        self.bookmarks: dict[int, Cameras] = {}
+        self.modified = False
+        self._subject = ""
+        self._saved: Project | None = None
+        self._state: tuple[int, int] | None = None
+        self._applying = False
+        self._recovery: Recovery | None = None
+        self._kept: Project | None = None
+        self._kept_at = 0.0
+        self._timer = QTimer(self)
+        self._timer.setInterval(_LOOK_MS)
+        self._timer.timeout.connect(self.refresh)
+        self._timer.start()
+
+    def commands(self) -> list[Command]:
+        """Of the File menu."""
+        window = self._window
+
+        def free() -> bool:
+            return window.jobs.fitting is None
+
+        def anything() -> bool:
+            return self.path is not None or window.session.frame_count > 0
+
+        return [
+            Command("project.new", "New Project", self.new, "Close what is open and begin anew", "Ctrl+N", "file",
+                    free),
+            Command("project.open", "Open Project…", self.ask_open, "Open a project: recording, fit, views, layers",
+                    "Ctrl+Alt+O", "folder-notch-open", free),
+            Command("project.save", "Save Project", self.save, "Keep what is open and how it is looked at in a file",
+                    "Ctrl+S", "floppy-disk", anything),
+            Command("project.save_as", "Save Project As…", self.save_as, "Save the project in another file",
+                    "Ctrl+Shift+S", "", anything),
+        ]  # fmt: skip
+
+    # --- what there is --------------------------------------------------------------------------------------------
+
+    def current(self) -> Project:
+        """The window as it is now."""
+        window, session = self._window, self._window.session
+        layers, colors = session.switches()
+        sequence = session.sequence.path if session.sequence is not None else None
+        return Project(
+            sequence.absolute() if sequence is not None else None,
+            session.fit_path.absolute() if session.fit_path is not None else None,
+            session.frame,
+            window.workspace.id if window.workspace is not None else "fit",
+            window.viewport.cameras() if window.viewport is not None and window.viewing else None,
+            dict(self.bookmarks),
+            layers,
+            colors,
+            window.player.clock.speed,
+            window.player.clock.pace,
+            window.player.clock.loop,
+        )
+
+    @Slot()
+    def refresh(self) -> None:
+        """See what is modified, show it in the title, and keep a copy of it."""
+        if self._applying:
+            return
+        now = self.current()
+        self._saved = self._saved or now.content
+        modified = now.content != self._saved
+        if modified != self.modified:
+            self.modified = modified
+            self._window.setWindowModified(modified)
+            self._window.commands.refresh()
+        if self._recovery is not None:
+            self._keep(now)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether closing would lose what somebody may want: changes of a saved project, or kept views."""
+        self.refresh()
+        return self.modified and (self.path is not None or bool(self.bookmarks))
+
+    def set_subject(self, name: str) -> None:
+        """Name what is open, for the title."""
+        self._subject = name
+        self._show_title()
+
+    def _show_title(self) -> None:
+        names = [f"{self.path.stem}[*]" if self.path is not None else "", self._subject]
+        shown = " · ".join(name for name in names if name)
+        if self.path is None and shown:
+            shown += "[*]"
+        self._window.setWindowTitle(f"{shown} — SPAM Studio" if shown else "SPAM Studio[*]")
+
+    def _settle(self, path: Path | None, saved: Project) -> None:
+        """From now on this is what is saved, and where."""
+        self.path, self._saved = path, saved.content
+        self._state = file_state(path) if path is not None else None
+        self._show_title()
+        self.refresh()
+
+    # --- new and open ---------------------------------------------------------------------------------------------
+
+    def new(self) -> None:
+        """Close everything, after asking for what is unsaved."""
+        self.guard(self._clear)
+
+    def _clear(self) -> None:
+        self._window.documents.close_all()
+        self.bookmarks = {}
+        self._subject = ""
+        self._settle(None, self.current())
+
+    def ask_open(self) -> None:
+        """Which project to open."""
+        dialog = QFileDialog(self._window, "Open a project", str(self._window.last_folder), _KINDS)
+        self._run(dialog, lambda path: self.open_path(path))
+
+    def open_path(self, path: Path) -> None:
+        """Open a project file.
+
+        Raises:
+            InputError: It is no project, damaged, or of a newer version.
+        """
+        path = path.expanduser().absolute()
+        if self._window.jobs.fitting is not None:
+            self._window.notify("A fit is running: cancel it, or wait, before opening something else.")
+            return
+        project = read_project(path)
+        self.guard(lambda: self._locate(project, path))
+
+    def _locate(self, project: Project, path: Path | None, *, recovered: bool = False) -> None:
+        """Ask for what has moved, then open."""
+        for name in ("recording", "fit"):
+            place: Path | None = getattr(project, name)
+            if place is not None and not place.exists():
+                self._ask_where(project, path, name, place, recovered)
+                return
+        self._open(project, path, recovered)
+
+    def _ask_where(self, project: Project, path: Path | None, name: str, place: Path, recovered: bool) -> None:
+        def go_on(found: Path | None) -> None:
+            moved = replace(project, recording=found) if name == "recording" else replace(project, fit=found)
+            self._locate(moved, path, recovered=recovered)
+
+        def browse() -> None:
+            dialog = QFileDialog(self._window, f"Where is the {name} {place.name}?", str(self._window.last_folder))
+            dialog.setFileMode(QFileDialog.FileMode.Directory)
+            dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
+            self._run(dialog, go_on)
+
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle(f"The {name} has moved")
+        box.setText(f"The {name} of this project is no longer here:\n{place}")
+        locate = box.addButton("Locate…", QMessageBox.ButtonRole.AcceptRole)
+        without = box.addButton(f"Open without the {name}", QMessageBox.ButtonRole.DestructiveRole)
+        box.addButton(QMessageBox.StandardButton.Cancel)
+        locate.clicked.connect(browse)
+        without.clicked.connect(lambda: go_on(None))
+        box.open()
+
+    def _open(self, project: Project, path: Path | None, recovered: bool) -> None:
+        window = self._window
+        target = project.fit or project.recording
+        if target is None:
+            self._clear()
+            self._apply(project, path, recovered)
+            return
+        window.documents.open_path(
+            target, project.recording, lambda opened: self._apply(project, path, recovered, opened)
+        )
+
+    def _apply(self, project: Project, path: Path | None, recovered: bool, _: Opened | None = None) -> None:
+        """Put everything but the data, which is open by now, as it was."""
+        window = self._window
+        self._applying = True
+        self.bookmarks = dict(project.bookmarks)
+        window.session.set_switches(project.layers, project.colors)
+        for box, value in ((window.timeline.speed, project.speed), (window.timeline.pace, project.pace)):
+            box.setCurrentIndex(max(0, box.findData(value)))
+        window.player.set_loop(project.loop)
+        window.player.go_to(project.frame)
+        if project.workspace in (known.id for known in window.workspaces):
+            window.turn_to(project.workspace)
+        window.commands.refresh()
+        self.path = path
+        if path is not None and path.exists():
+            window.last_folder = path.parent
+            window.preferences.add_recent(path)
+        self._show_title()
+        # The viewports get their size, and their cameras with it, once the event loop has run.
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, partial(self._finish, project, path, recovered)))
+
+    def _finish(self, project: Project, path: Path | None, recovered: bool) -> None:
+        viewport = self._window.viewport
+        if viewport is not None and project.cameras is not None:
+            viewport.set_cameras(project.cameras)
+        self._applying = False
+        self._settle(path, self._stored(path, recovered))
+
+    def _stored(self, path: Path | None, recovered: bool) -> Project:
+        """What the file holds of what was just opened: less than all where something moved or was recovered."""
+        stored = Project()
+        with contextlib.suppress(InputError):
+            stored = read_project(path) if path is not None else stored
+        # A file of an older version may lack a layer; that alone is no change.
+        return stored if recovered else replace(self.current(), recording=stored.recording, fit=stored.fit)
+
+    def on_opened(self, name: str) -> None:
+        """A recording or a fit was opened by hand: without a file there is nothing yet that could be lost."""
+        self.set_subject(name)
+        if self.path is None and not self.bookmarks:
+            self._saved = self.current().content
+        self.refresh()
+
+    # --- save -----------------------------------------------------------------------------------------------------
+
+    def save(self, then: Callable[[], None] | None = None) -> None:
+        """Save where it was saved before; ask where, if it never was, and ask if somebody else wrote that file."""
+        path = self.path
+        if path is None:
+            self.save_as(then)
+        elif file_state(path) not in (None, self._state):
+            ask(
+                self._window, "The file has changed", f"{path.name} was changed by another program since it was read.",
+                "Overwrite", "Cancel", lambda: self._guarded(path, then),
+            )  # fmt: skip
+        else:
+            self._write(path, then)
+
+    def save_as(self, then: Callable[[], None] | None = None) -> None:
+        """Ask where to save."""
+        start = self.path or self._window.last_folder / f"{self._subject or 'project'}{SUFFIX}"
+        dialog = QFileDialog(self._window, "Save the project", str(start.parent), _KINDS)
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        # The name's ending is completed here, so the question whether to overwrite belongs here too.
+        dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, True)
+        dialog.selectFile(start.name)
+        self._run(dialog, lambda path: self.save_to(path, then))
+
+    def save_to(self, path: Path, then: Callable[[], None] | None = None) -> None:
+        """Save in a file; an existing one is overwritten only after asking.
+
+        Raises:
+            InputError: It cannot be written.
+        """
+        path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+        if path.exists() and path != self.path:
+            ask(
+                self._window, "Overwrite?", f"{path.name} exists already in {path.parent}.", "Overwrite", "Cancel",
+                lambda: self._guarded(path, then),
+            )  # fmt: skip
+        else:
+            self._write(path, then)
+
+    def _guarded(self, path: Path, then: Callable[[], None] | None) -> None:
+        try:
+            self._write(path, then)
+        except Exception as error:  # a slot never raises
+            self._window.show_error(error)
+
+    def _write(self, path: Path, then: Callable[[], None] | None) -> None:
+        now = self.current()
+        write_project(path, now)
+        self._window.last_folder = path.parent
+        self._window.preferences.add_recent(path)
+        self._settle(path, now)
+        self._window.notify(f"Saved {path}")
+        if then is not None:
+            then()
+
+    def guard(self, then: Callable[[], None]) -> None:
+        """Do something that loses what is unsaved, after asking whether to save it."""
+        if not self.unsaved:
+            then()
+            return
+
+        def save() -> None:
+            try:
+                self.save(then)
+            except Exception as error:  # a slot never raises
+                self._window.show_error(error)
+
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Unsaved changes")
+        name = self.path.stem if self.path is not None else self._subject or "this project"
+        box.setText(f"Save the changes of {name}?")
+        box.setInformativeText("They are lost otherwise.")
+        buttons = QMessageBox.StandardButton
+        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
+        box.button(buttons.Save).clicked.connect(save)
+        box.button(buttons.Discard).clicked.connect(then)
+        box.open()
+
+    def _run(self, dialog: QFileDialog, use: Callable[[Path], Any]) -> None:
+        def chosen(text: str) -> None:
+            try:
+                use(Path(text))
+            except Exception as error:  # a slot never raises
+                self._window.show_error(error)
+
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.fileSelected.connect(chosen)
+        dialog.open()
+
+    # --- after a crash --------------------------------------------------------------------------------------------
+
+    def start_recovery(self, *, offer: bool = True, folder: Path | None = None) -> None:
+        """Keep copies from now on, and offer what a crash has left."""
+        self._recovery = Recovery(folder, self)
+        left = self._recovery.abandoned() if offer else []
+        if left:
+            self._offer(left[0])
+
+    def _offer(self, left: Abandoned) -> None:
+        recovery, project = self._recovery, left.project
+        assert recovery is not None
+        named = left.origin or project.fit or project.recording
+        when = time.strftime("%d %B, %H:%M", time.localtime(left.written_s))
+
+        def recover() -> None:
+            try:
+                self._locate(project, left.origin, recovered=True)
+                recovery.discard(left)
+            except Exception as error:  # a slot never raises
+                self._window.show_error(error)
+
+        box = QMessageBox(self._window)
+        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        box.setIcon(QMessageBox.Icon.Question)
+        box.setWindowTitle("Recover unsaved work")
+        box.setText("SPAM Studio did not close properly.")
+        box.setInformativeText(f"{named.name if named is not None else 'What was open'} is kept as it was on {when}.")
+        accept = box.addButton("Recover", QMessageBox.ButtonRole.AcceptRole)
+        discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
+        later = box.addButton("Later", QMessageBox.ButtonRole.RejectRole)
+        box.setDefaultButton(accept)
+        box.setEscapeButton(later)
+        accept.clicked.connect(recover)
+        discard.clicked.connect(lambda: recovery.discard(left))
+        box.open()
+
+    def _keep(self, now: Project) -> None:
+        """Changes at once, mere looking around now and then."""
+        assert self._recovery is not None
+        if not (now.recording or now.fit) or (self.path is not None and not self.modified):
+            if self._kept is not None:
+                self._kept = None
+                self._recovery.drop()
+            return
+        if now == self._kept:
+            return
+        changed = self._kept is None or now.content != self._kept.content
+        if changed or time.monotonic() - self._kept_at > _VIEW_EVERY_S:
+            self._kept, self._kept_at = now, time.monotonic()
+            self._recovery.keep(now, self.path)
+
+    def close(self) -> None:
+        """The window closes properly."""
+        self._timer.stop()
+        if self._recovery is not None:
+            self._recovery.close()
