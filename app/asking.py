@@ -16,7 +16,6 @@ from spams_core import __version__
 from spams_core.errors import InputError
 from spams_core.progress import Progress
 from spams_core.resources import part_colors
-from spams_core.tasks import TASKS
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
@@ -43,17 +42,6 @@ class Asking(QObject):
     def ask_other_fit(self, slot: str) -> None:
         """Whose body goes into slot A or B of the blend."""
         self._ask_folder("Take the body of another fit", lambda path: self._window.documents.take_body(slot, path))
-
-    def ask_export(self) -> None:
-        """What to export the fit as, and where to."""
-        from app.export.export_dialog import ExportDialog
-
-        path = self._window.session.fit_path
-        if path is not None:
-            dialog = ExportDialog(TASKS["export"].settings, path, self._window)
-            dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-            dialog.accepted_settings.connect(self._window.jobs.start_export)
-            dialog.open()
 
     def ask_export_body(self) -> None:
         """Where to write the mesh on screen."""

@@ -21,7 +21,7 @@ from spams_core.tasks import TASKS
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
 
-__all__ = ["Jobs"]
+__all__ = ["Jobs", "run_task"]
 
 logger = logging.getLogger(__name__)
 
@@ -105,17 +105,14 @@ class Jobs(QObject):
         if self.labelling is not None:
             self.labelling.cancel()
 
-    def start_export(self, settings: Any) -> None:
-        """Write a fit in another format."""
-        self.run_export(run_task("export", settings))
-
-    def run_export(self, task: Task[Path]) -> None:
-        """Run anything that writes a path."""
+    def run_export(self, task: Task[Path]) -> TaskWorker:
+        """Run anything that writes a path; the worker tells how it gets on."""
         worker = self._launch("export", task)
         worker.progressed.connect(self._on_export_progress)
         worker.succeeded.connect(self.exported)
         worker.failed.connect(self.failed)
         worker.start()
+        return worker
 
     def cancel_all(self) -> None:
         """Ask every worker to stop and wait until they have."""

@@ -38,6 +38,8 @@ class PathEdit(QWidget):
     """A path to type or to choose."""
 
     changed = Signal()
+    keeps_name = False
+    """Whether choosing a folder keeps the last part of the path: the name of what will be written there."""
 
     def __init__(self, *, optional: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,7 +63,7 @@ class PathEdit(QWidget):
         start = str(Path(text).parent) if text else str(Path.home())
         chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
         if chosen:
-            self.edit.setText(chosen)
+            self.edit.setText(str(Path(chosen) / Path(text).name) if self.keeps_name and text else chosen)
 
 
 class SettingsForm(QWidget):
@@ -139,6 +141,11 @@ class SettingsForm(QWidget):
             return settings_from_dict(self._kind, {**self._fixed, **edited})
         except (TypeError, ValueError) as error:
             raise InputError(str(error)) from error
+
+    def choices(self) -> dict[str, Any]:
+        """What is chosen from lists and ticked, whether or not the settings accept the rest."""
+        chosen = (QComboBox, QCheckBox)
+        return {name: self._read(name) for name, editor in self._editors.items() if isinstance(editor, chosen)}
 
     def set_fixed(self, **values: Any) -> None:
         """Change values that are not edited."""

@@ -80,7 +80,7 @@ def window_commands(window: MainWindow) -> list[Command]:
             "A short recording that comes with the program", "", "film-strip",
         ),
         Command(
-            "export.fit", "Export Fit…", asking.ask_export, "Write the fitted meshes as PLY, OBJ, GLB or NPZ", "Ctrl+E",
+            "export.fit", "Export…", partial(window.turn_to, "export"), "Turn to the exports of the fit", "Ctrl+E",
             "export", lambda: session.fit_path is not None,
         ),
         Command(

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
+from app.theme import Theme
 from app.workspace import Workspace
+
+if TYPE_CHECKING:
+    from app.export.export_panel import ExportPanel
 
 __all__ = ["ExportWorkspace"]
 
@@ -13,7 +20,44 @@ class ExportWorkspace(Workspace):
     """Take meshes, animations and pictures along."""
 
     id, title, hint = "export", "Export", "Take meshes, animations and pictures along"
+    panel: ExportPanel | None = None
+
+    def menu(self) -> tuple[str, ...]:
+        """What the window's own commands have to do with exports."""
+        return ("export.fit", "export.body", "screenshot")
 
     def make_panel(self) -> QWidget:
-        """Its controls."""
-        return QWidget()
+        """Its controls; the pages come with the first fit, and with it the numerics."""
+        from app.export.export_panel import ExportPanel
+        from app.export.exporting import Exporting
+
+        self.panel = ExportPanel(self._window.theme)
+        self._exporting = Exporting(self._window)
+        self._window.session.fit_changed.connect(self._on_fit)  # the path is known by then
+        self._on_fit()
+        return self.panel
+
+    @Slot()
+    def _on_fit(self, *_: object) -> None:
+        panel, session = self.panel, self._window.session
+        if panel is None:
+            return
+        fit, path = session.fit, session.fit_path
+        try:
+            if fit is not None and path is not None:
+                from app.export.kinds import mesh_kind
+
+                kind = mesh_kind(fit)
+                if "meshes" in panel.pages:
+                    panel.pages["meshes"].kind = kind
+                else:
+                    hint = "Meshes, animations and arrays for other programs"
+                    self._exporting.attach(panel.add_page("meshes", "Meshes && data", hint, kind, path))
+            panel.show_fit(fit, path)
+        except Exception as error:  # a slot never raises
+            self._window.show_error(error)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        if self.panel is not None:
+            self.panel.set_theme(theme)

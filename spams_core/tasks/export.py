@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import numpy as np
 from tyro.conf import Positional
 
-from spams_core import __version__
 from spams_core.errors import InputError
-from spams_core.geometry.mesh import Mesh
-from spams_core.io.archive import FORMAT_VERSION, Archive, hash_file, new_file, new_folder, read_archive
-from spams_core.io.glb import write_glb
-from spams_core.io.npz import write_npz
-from spams_core.io.obj import write_obj
-from spams_core.io.ply import write_ply
+from spams_core.io.archive import new_file, new_folder
+from spams_core.io.replacement import replaced_file
 from spams_core.progress import Progress, Task
-from spams_core.resources import part_colors
-from spams_core.settings import json_ready, parse_frames, settings_to_dict
+from spams_core.settings import parse_frames, settings_to_dict
+from spams_core.tasks.export_formats import FORMATS
+from spams_core.tasks.export_source import ExportJob, FittedMeshes, fit_provenance
 
-__all__ = ["ExportFormat", "ExportSettings", "export"]
+__all__ = ["ExportFormat", "ExportPlan", "ExportSettings", "export", "format_titles", "out_name", "plan_export"]
 
 logger = logging.getLogger(__name__)
 
@@ -38,126 +34,125 @@ class ExportSettings:
     fit: Positional[Path]
     """Fit folder, written by 'spams fit'."""
     out: Path
-    """What to write; it must not exist. A folder of numbered meshes for ply and obj, one file for glb and npz."""
+    """What to write. A folder of numbered meshes for ply and obj, one file for glb and npz."""
     format: ExportFormat = "ply"
     """ply, obj: a mesh per frame; glb: the first chosen frame; npz: vertices, faces, part labels, codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
+    fps: float | None = None
+    """Frames of the recording per second of the export; by default as recorded. Slower than recorded is slow motion."""
+    overwrite: bool = False
+    """Replace an earlier export of that name. A folder is replaced only where an export wrote it."""
 
     def __post_init__(self) -> None:
-        if self.format in ("glb", "npz") and self.out.suffix != f".{self.format}":
-            raise InputError(f"--out {self.out}: name the file {self.out.stem}.{self.format}.")
+        suffix = FORMATS[self.format].suffix
+        if suffix and self.out.suffix != f".{suffix}":
+            raise InputError(f"--out {self.out}: name the file {self.out.stem}.{suffix}.")
+        if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
+            raise InputError(
+                f"--fps {self.fps:g}: it must be above 0 and at most 1000. The recording's own is default."
+            )
+
+
+@dataclass(frozen=True)
+class ExportPlan:
+    """What an export will write.
+
+    Attributes:
+        files: Names within the folder, or the name of the one file.
+        folder: Whether a folder is written.
+        bytes: Size of all files, estimated.
+        recording_frames: The frames that are written, counted in the recording.
+        seconds: How long they last, from the first to the end of the last.
+    """
+
+    files: tuple[str, ...]
+    folder: bool
+    bytes: int
+    recording_frames: tuple[int, ...]
+    seconds: float
+
+
+def plan_export(
+    settings: ExportSettings, frame_indices: Sequence[int], vertices: int, faces: int, fps: float
+) -> ExportPlan:
+    """What the settings would write of a fit with so many vertices and triangles; reads nothing.
+
+    Raises:
+        InputError: The frames choose nothing.
+    """
+    row = FORMATS[settings.format]
+    chosen = parse_frames(settings.frames, len(frame_indices))
+    if row.one_frame:
+        chosen = chosen[:1]
+    recorded = tuple(int(frame_indices[t]) for t in chosen)
+    files: tuple[str, ...] = (settings.out.name,)
+    if not row.suffix:
+        files = (*(_frame_names(settings, len(chosen)) if row.each else ()), *_beside(settings))
+    size = len(chosen) * row.bytes_each(vertices, faces) + row.bytes_once(vertices, faces)
+    rate = settings.fps or fps
+    step = (recorded[-1] - recorded[0]) / (len(recorded) - 1) if len(recorded) > 1 else 0.0
+    return ExportPlan(files, not row.suffix, round(size), recorded, (recorded[-1] - recorded[0] + step) / rate)
 
 
 def export(settings: ExportSettings) -> Task[Path]:
     """Write the chosen frames; the result appears whole or not at all.
 
-    Meshes are streamed: one frame is in memory at a time. Each file tells where it comes from: the fit's settings and
-    input hashes, the fit's own hash and this program's version.
+    Meshes are streamed: one frame is in memory at a time. Each file, or the manifest beside it, tells where it comes
+    from: the fit's settings and input hashes, the fit's own hash and this program's version.
 
     Raises:
         InputError: The fit is no whole fit, the frames choose nothing, or the result exists or cannot be written.
     """
-    source = _FittedMeshes.read(settings.fit)
+    row = FORMATS[settings.format]
+    if settings.overwrite:
+        _require_replaceable(settings.out, folder=not row.suffix)
+    source = FittedMeshes.read(settings.fit)
     frames = parse_frames(settings.frames, len(source.frame_indices))
-    provenance = {
-        "program": f"spams {__version__}",
-        "export": settings_to_dict(settings),
-        "unit": "metre",
-        "frame": "world, +y up",
-        "fit": json_ready(source.archive.manifest),
-        "fit_sha256": hash_file(settings.fit / "arrays.safetensors"),
-    }
-    if settings.format == "glb":
-        yield Progress(0, 1, "Write GLB")
-        with new_file(settings.out) as path:
-            extras = {**provenance, "recording_frame": int(source.frame_indices[frames[0]])}
-            write_glb(path, source.mesh_world(frames[0]), part_colors(source.part_names), extras)
-        yield Progress(1, 1, "Write GLB")
-    elif settings.format == "npz":
-        yield from _export_npz(settings.out, source, frames, provenance)
+    if row.one_frame:
+        frames = frames[:1]
+    told = settings_to_dict(settings)
+    provenance = {**fit_provenance(settings.fit, told), "unit": "metres", "frame": "world frame, +y up"}
+    names = _frame_names(settings, len(frames)) if row.each else ()
+    job = ExportJob(source, frames, settings.fps or source.fps, names, settings.out.stem, provenance)
+    if not row.suffix:
+        place = new_folder(settings.out, replace=settings.overwrite)
     else:
-        yield from _export_meshes(settings.out, settings.format, source, frames, provenance)
+        place = replaced_file(settings.out) if settings.overwrite else new_file(settings.out)
+    with place as path:
+        yield from row.write(path, job)
     logger.info("Wrote %s", settings.out)
+    yield Progress(len(frames), len(frames), f"Wrote {settings.out.name}")
     return settings.out
 
 
-@dataclass(frozen=True)
-class _FittedMeshes:
-    """What an export needs of a fit, without the vertices of all frames in memory."""
-
-    archive: Archive
-    faces: np.ndarray[Any, Any]
-    vertex_parts: np.ndarray[Any, Any]
-    frame_indices: np.ndarray[Any, Any]
-    part_names: tuple[str, ...]
-
-    @staticmethod
-    def read(path: Path) -> _FittedMeshes:
-        archive = read_archive(path, "fit")
-        faces, vertex_parts, frame_indices = (archive.array(n) for n in ("faces", "vertex_parts", "frame_indices"))
-        part_names = archive.words("part_names")
-        source = _FittedMeshes(archive, faces, vertex_parts, frame_indices, part_names)
-        whole = (
-            len(frame_indices) > 0
-            and archive.shape("vertices_world") == (len(frame_indices), len(vertex_parts), 3)
-            and faces.min(initial=0) >= 0
-            and faces.max(initial=0) < len(vertex_parts)
-            and vertex_parts.max(initial=0) < len(part_names)
-        )
-        if not whole:
-            raise InputError(f"{path}: the arrays of this fit do not belong together; it is corrupted. Fit again.")
-        return source
-
-    def mesh_world(self, t: int) -> Mesh:
-        return Mesh(self.archive.rows("vertices_world", t, t + 1)[0], self.faces, self.vertex_parts)
+def format_titles() -> dict[str, str]:
+    """What a person reads for each format."""
+    return {name: row.title for name, row in FORMATS.items()}
 
 
-def _export_meshes(
-    out: Path, format: ExportFormat, source: _FittedMeshes, frames: range, provenance: Mapping[str, Any]
-) -> Task[None]:
-    """A folder of 000000.ply, 000001.ply, … without gaps, and manifest.json with each one's frame of the recording."""
-    colors = part_colors(source.part_names)
-    head = [f"spams {__version__}, metres, world frame, +y up", f"provenance {json.dumps(provenance, sort_keys=True)}"]
-    with new_folder(out) as folder:
-        for count, t in enumerate(frames):
-            name = f"{count:06d}.{format}"
-            yield Progress(count, len(frames), f"Write {name}")
-            comments = [*head, f"recording frame {source.frame_indices[t]}"]
-            if format == "ply":
-                write_ply(folder / name, source.mesh_world(t), colors, comments)
-            else:
-                write_obj(folder / name, source.mesh_world(t), source.part_names, comments)
-        manifest = {
-            "format_version": FORMAT_VERSION,
-            "kind": "export",
-            "code_version": __version__,
-            "part_names": list(source.part_names),
-            "recording_frames": source.frame_indices[list(frames)].tolist(),
-            **provenance,
-        }
-        (folder / "manifest.json").write_text(json.dumps(manifest, indent=1, sort_keys=True) + "\n", encoding="utf-8")
-    yield Progress(len(frames), len(frames), f"Wrote {len(frames)} meshes")
+def out_name(format: ExportFormat, stem: str) -> str:
+    """How the export of something named `stem` is called: a file with the format's suffix, or a folder."""
+    suffix = FORMATS[format].suffix
+    return f"{stem}.{suffix}" if suffix else f"{stem}_{format}"
 
 
-def _export_npz(out: Path, source: _FittedMeshes, frames: range, provenance: Mapping[str, Any]) -> Task[None]:
-    """One NPZ with the animation `vertices` [T, V, 3] in metres and everything that it was decoded from."""
-    chosen = list(frames)
-    per_frame = ("pose_codes", "root_rotation", "root_translation_m")
-    arrays = {
-        "faces": source.faces,
-        "vertex_parts": source.vertex_parts,
-        "part_names": np.array(source.part_names),
-        "part_colors": part_colors(source.part_names),
-        "fps": np.array(float(source.archive.manifest.get("fps", np.nan))),
-        "frame_indices": source.frame_indices[chosen],
-        "shape_codes": source.archive.array("shape_codes"),
-        **{name: source.archive.array(name)[chosen] for name in per_frame},
-        "canonical_vertices": source.archive.array("canonical_vertices"),
-        "provenance": np.array(json.dumps(provenance, sort_keys=True)),
-    }
-    with new_file(out) as path:
-        yield Progress(0, len(frames), "Write NPZ")
-        vertices = (source.archive.rows("vertices_world", t, t + 1)[0] for t in frames)
-        write_npz(path, arrays, "vertices", vertices, (len(frames), len(source.vertex_parts), 3))
-    yield Progress(len(frames), len(frames), "Wrote NPZ")
+def _require_replaceable(path: Path, *, folder: bool) -> None:
+    """Nothing but an earlier export may be thrown away: a slip of the hand must not cost a folder of other things."""
+    try:
+        if not path.exists() or (not folder and path.is_file()):
+            return
+        if folder and path.is_dir() and json.loads((path / "manifest.json").read_text())["kind"] == "export":
+            return
+    except (OSError, ValueError, KeyError, TypeError):
+        pass
+    raise InputError(f"{path} exists already and is no earlier export of this kind. Choose another name.")
+
+
+def _frame_names(settings: ExportSettings, count: int) -> tuple[str, ...]:
+    """000000.ply, 000001.ply, … without gaps."""
+    return tuple(f"{number:06d}.{FORMATS[settings.format].each}" for number in range(count))
+
+
+def _beside(settings: ExportSettings) -> tuple[str, ...]:
+    return tuple(name.format(name=settings.out.name) for name in FORMATS[settings.format].beside)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -499,27 +498,6 @@ def test_model_can_be_explored_without_a_recording(window: Any, qtbot: Any) -> N
 
 
 # --- export -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("kind", ["ply", "glb"])
-def test_export_menu_writes_files(opened: Opened, fit_folder: Path, qtbot: Any, kind: str) -> None:
-    import trimesh
-
-    from app.export.export_dialog import ExportDialog
-
-    window = opened(fit_folder)
-    window.commands.actions["export.fit"].trigger()
-    dialog = window.findChild(ExportDialog)
-    dialog.form.set_value("format", kind)
-    out = dialog.form.value().out
-    with qtbot.waitSignal(window.jobs.exported, timeout=10_000):
-        dialog.export_button.click()
-    first = out / "000000.ply" if kind == "ply" else out
-    mesh = trimesh.load(first, force="mesh", process=False)
-    assert len(mesh.faces) == len(ball_fit().faces)
-    if kind == "ply":
-        assert len(list(out.glob("*.ply"))) == ball_fit().frame_count
-        assert json.loads((out / "manifest.json").read_text())["recording_frames"] == [0, 2, 4, 6, 8]
 
 
 def test_body_on_screen_is_written(opened: Opened, fit_folder: Path, tmp_path: Path, qtbot: Any) -> None:

@@ -1,0 +1,82 @@
+"""The panel of the workspace Export."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+
+from app.export.page import ExportKind, ExportPage
+from app.theme import Theme
+
+if TYPE_CHECKING:
+    from spams_core.data.fit import Fit
+
+__all__ = ["ExportPanel"]
+
+
+class ExportPanel(QWidget):
+    """A page per kind of export, once there is a fit to export."""
+
+    def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("panel")
+        self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._theme = theme
+        self.pages: dict[str, ExportPage] = {}
+        self._title = QLabel()
+        self._title.setObjectName("heading")
+        self._facts = QLabel()
+        self._facts.setObjectName("muted")
+        self._facts.setWordWrap(True)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        head = QVBoxLayout()
+        head.setContentsMargins(14, 12, 14, 2)
+        head.setSpacing(9)
+        head.addWidget(self._title)
+        head.addWidget(self._facts)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(4)
+        layout.addLayout(head)
+        layout.addWidget(self.tabs, 1)
+        self._rest = QWidget()
+        layout.addWidget(self._rest, 1)
+        self.show_fit(None, None)
+
+    def show_fit(self, fit: Fit | None, path: Path | None) -> None:
+        """Name what can be exported."""
+        known = fit is not None and path is not None
+        self.tabs.setVisible(known)
+        self._rest.setVisible(not known)
+        if fit is None or path is None:
+            self._title.setText("No fit open")
+            self._facts.setText("Open a fit, or fit the body to a recording; then it can be exported from here.")
+            return
+        self._title.setText(path.name)
+        self._facts.setText(f"{fit.frame_count} fitted frames · {len(fit.vertex_parts):,} vertices")
+        for page in self.pages.values():
+            page.set_fit(path)
+
+    def add_page(self, name: str, title: str, hint: str, kind: ExportKind, fit: Path) -> ExportPage:
+        """A page in a tab of its own."""
+        page = self.pages[name] = ExportPage(kind, fit, self._theme)
+        page.setObjectName("panel")
+        page.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        scroll = QScrollArea()
+        scroll.setObjectName("panel")
+        scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(page)
+        self.tabs.setTabToolTip(self.tabs.addTab(scroll, title), hint)
+        return page
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        self._theme = theme
+        for page in self.pages.values():
+            page.set_theme(theme)

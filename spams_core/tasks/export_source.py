@@ -1,0 +1,136 @@
+"""What every export reads of a fit: one mesh at a time, and where it all comes from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from spams_core import __version__
+from spams_core.errors import InputError
+from spams_core.geometry.mesh import Mesh
+from spams_core.io.archive import Archive, hash_file, read_archive
+from spams_core.resources import part_colors
+from spams_core.settings import json_ready
+
+__all__ = ["DEFAULT_FPS", "ExportJob", "FittedMeshes", "fit_provenance"]
+
+DEFAULT_FPS = 30.0
+"""Frames per second of a fit that does not know its own rate."""
+
+
+@dataclass(frozen=True)
+class FittedMeshes:
+    """What an export needs of a fit, without the vertices of all frames in memory."""
+
+    archive: Archive
+    faces: Int[np.ndarray, "F 3"]
+    vertex_parts: Int[np.ndarray, "V"]
+    frame_indices: Int[np.ndarray, "T"]
+    part_names: tuple[str, ...]
+
+    @staticmethod
+    def read(path: Path) -> FittedMeshes:
+        """Open a fit.
+
+        Raises:
+            InputError: It is no whole fit.
+        """
+        archive = read_archive(path, "fit")
+        faces, vertex_parts, frame_indices = (archive.array(n) for n in ("faces", "vertex_parts", "frame_indices"))
+        part_names = archive.words("part_names")
+        source = FittedMeshes(archive, faces, vertex_parts, frame_indices, part_names)
+        whole = (
+            len(frame_indices) > 0
+            and archive.shape("vertices_world") == (len(frame_indices), len(vertex_parts), 3)
+            and faces.min(initial=0) >= 0
+            and faces.max(initial=0) < len(vertex_parts)
+            and vertex_parts.max(initial=0) < len(part_names)
+        )
+        if not whole:
+            raise InputError(f"{path}: the arrays of this fit do not belong together; it is corrupted. Fit again.")
+        return source
+
+    @property
+    def fps(self) -> float:
+        """Frames per second of the recording."""
+        told = self.archive.manifest.get("fps")
+        known = isinstance(told, (int, float)) and math.isfinite(told) and told > 0
+        return float(told) if known and told is not None else DEFAULT_FPS
+
+    def vertices_world(self, t: int) -> Float[np.ndarray, "V 3"]:
+        """Vertices of fitted frame t, metres."""
+        return self.archive.rows("vertices_world", t, t + 1)[0]
+
+    def mesh_world(self, t: int) -> Mesh:
+        """Fitted frame t, metres."""
+        return Mesh(self.vertices_world(t), self.faces, self.vertex_parts)
+
+
+@dataclass(frozen=True)
+class ExportJob:
+    """One export: which frames of which fit, how fast, and under which names.
+
+    Attributes:
+        source: The fit.
+        frames: Rows of the fit, ascending.
+        fps: Frames of the recording per second of the export.
+        names: Name of each frame's file, where each has one.
+        title: Name of the whole.
+        provenance: Settings, seed, hashes and version, JSON-able.
+    """
+
+    source: FittedMeshes
+    frames: range
+    fps: float
+    names: tuple[str, ...]
+    title: str
+    provenance: Mapping[str, Any]
+
+    @property
+    def recording_frames(self) -> Int[np.ndarray, "T"]:
+        """The chosen frames, counted in the recording."""
+        chosen: np.ndarray = self.source.frame_indices[list(self.frames)]
+        return chosen
+
+    @property
+    def seconds(self) -> Float[np.ndarray, "T"]:
+        """When each chosen frame is shown; the first one at 0."""
+        frames = self.recording_frames
+        started: np.ndarray = (frames - frames[0]) / self.fps
+        return started
+
+    @property
+    def part_rgb(self) -> np.ndarray[Any, Any]:
+        """[Q, 3] colours of the parts, 0..255."""
+        return part_colors(self.source.part_names)
+
+    def meshes(self) -> Iterator[Mesh]:
+        """The chosen frames' meshes, one in memory at a time."""
+        for t in self.frames:
+            yield self.source.mesh_world(t)
+
+
+def fit_provenance(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Where an export of the fit at `path` comes from: its settings, seed, model and input hashes, and this version.
+
+    Args:
+        path: The fit's folder.
+        settings: The export's own settings.
+
+    Raises:
+        InputError: It is no fit.
+    """
+    archive = read_archive(path, "fit")
+    return {
+        "program": f"spams {__version__}",
+        "code_version": __version__,
+        "export": dict(settings),
+        "fit": json_ready(archive.manifest),
+        "fit_sha256": hash_file(Path(path) / "arrays.safetensors"),
+    }
