@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spams_core.data.fit import Fit, read_fit
-from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.recording import is_recording, read_sequence, read_subject
 from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
 
@@ -65,11 +65,12 @@ def open_path(path: Path, recording: Path | None = None) -> Opened:
         raise InputError(f"{folder} does not exist. Choose the folder of a recording or of a fit.")
     if (folder / "manifest.json").is_file():
         return _open_fit(folder, recording)
-    if (folder / "camera.json").is_file() or (folder / "depth").is_dir():
+    if is_recording(folder) or (folder / "depth").is_dir():
         sequence = read_sequence(folder)
         return Opened(folder, sequence, None, _survey_sequence(sequence))
     raise InputError(
-        f"{folder} is neither a recording (camera.json and depth/) nor a fit (manifest.json). Choose another folder."
+        f"{folder} is neither a recording (camera.json and depth/, or another format) nor a fit (manifest.json). "
+        "Choose another folder."
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,31 +13,70 @@ from PIL import Image
 
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
 from spams_core.errors import InputError
-from spams_core.io.native_sequence import open_sequence
+from spams_core.io.formats import FORMATS, format_of, open_source
+from spams_core.io.source import ReadingSettings, Source
 
-__all__ = ["read_sequence", "read_subject", "read_true_parts"]
+__all__ = [
+    "FORMATS",
+    "ReadingSettings",
+    "Source",
+    "as_sequence",
+    "is_recording",
+    "open_source",
+    "read_sequence",
+    "read_subject",
+    "read_true_parts",
+]
+
+logger = logging.getLogger(__name__)
+
+
+def is_recording(path: Path) -> bool:
+    """Whether a path holds a recording of a known format; it may still be faulty."""
+    return format_of(path) is not None
 
 
 def read_sequence(path: Path) -> DepthSequence:
-    """Open a recording in the native format; its frames are read when they are asked for.
+    """Open a recording of any format; its frames are read when they are asked for.
 
-    Without a mask folder every reading belongs to the subject.
+    Without masks every reading belongs to the subject. Guessed intrinsics or scale are logged as a warning.
 
     Raises:
-        InputError: Something in the folder is missing, invalid or incomplete; reading a frame raises it as well.
+        InputError: Something in the recording is missing, invalid or incomplete; reading a frame raises it as well.
     """
-    folder = open_sequence(path)
+    source = open_source(path, ReadingSettings())
+    if source.guessed:
+        logger.warning(
+            "%s: intrinsics %s; depth scale %s. spams inspect tells whether that can be.",
+            path, source.intrinsics_from, source.scale_from,
+        )  # fmt: skip
+    return as_sequence(source)
+
+
+def as_sequence(source: Source) -> DepthSequence:
+    """The sequence of an opened recording."""
     return DepthSequence(
-        name=folder.path.resolve().name,
-        path=folder.path,
-        camera=folder.camera,
-        fps=folder.fps,
-        frame_count=len(folder.frame_names),
-        read_depth_m=folder.depth_m,
-        read_mask=folder.mask,
-        read_ground_truth=folder.ground_truth if folder.has_ground_truth else None,
-        frame_names=folder.frame_names,
+        name=source.path.resolve().stem if source.path.is_file() else source.path.resolve().name,
+        path=source.path,
+        camera=source.camera,
+        fps=source.fps,
+        frame_count=len(source.frame_names),
+        read_depth_m=source.depth_m,
+        read_mask=source.mask or _Readings(source),
+        read_ground_truth=source.ground_truth,
+        frame_names=source.frame_names,
     )
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """The mask of a recording without masks: every reading."""
+
+    source: Source
+
+    def __call__(self, t: int) -> np.ndarray[Any, Any]:
+        mask: np.ndarray[Any, Any] = self.source.depth_m(t) > 0
+        return mask
 
 
 def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:

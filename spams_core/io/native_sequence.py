@@ -27,11 +27,9 @@ from spams_core.geometry.camera import Camera
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import new_folder
 from spams_core.io.ply import read_ply, write_ply
+from spams_core.io.source import MAX_PIXELS, ReadingSettings, Source
 
-__all__ = ["AppendFrame", "SequenceFolder", "open_sequence", "sequence_writer"]
-
-_MAX_PIXELS = 1 << 26
-"""64 megapixels, far beyond any depth camera and below Pillow's own guard against decompression bombs."""
+__all__ = ["AppendFrame", "SequenceFolder", "holds_native", "open_native", "open_sequence", "sequence_writer"]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _GREY = 0  # PNG colour type
@@ -134,6 +132,37 @@ def open_sequence(path: Path) -> SequenceFolder:
     return SequenceFolder(path, camera, depth_scale, fps, depth_names, has_mask, has_ground_truth)
 
 
+def holds_native(path: Path) -> bool:
+    """Whether a folder has camera.json."""
+    return (path / "camera.json").is_file()
+
+
+def open_native(path: Path, reading: ReadingSettings) -> Source:
+    """Open a recording as `open_sequence` does; settings other than the frames per second and the scale are refused.
+
+    Raises:
+        InputError: The folder is invalid or incomplete, or settings contradict camera.json.
+    """
+    if reading.intrinsics is not None or reading.sensor is not None or reading.fx is not None:
+        raise InputError(f"{path / 'camera.json'} states the intrinsics. Correct them there, or remove the file.")
+    folder = open_sequence(path)
+    if reading.depth_scale is not None:
+        folder = dataclasses.replace(folder, depth_scale=reading.depth_scale)
+    return Source(
+        path=folder.path,
+        format="native",
+        camera=folder.camera,
+        fps=reading.fps or folder.fps,
+        frame_names=folder.frame_names,
+        depth_m=folder.depth_m,
+        mask=folder.mask if folder.has_mask else None,
+        ground_truth=folder.ground_truth if folder.has_ground_truth else None,
+        intrinsics_from="camera.json",
+        scale_from="camera.json" if reading.depth_scale is None else "given",
+        depth_scale=folder.depth_scale,
+    )
+
+
 AppendFrame = Callable[[Float[np.ndarray, "H W"], Bool[np.ndarray, "H W"] | None, Mesh | None], None]
 """Appends one frame: depth in metres (0 = no reading), mask or None, ground truth (metres, world frame) or None."""
 
@@ -221,8 +250,8 @@ def _read_camera(path: Path) -> tuple[Camera, float, float]:
     for name in _SIZES:
         if values[name] != int(values[name]) or values[name] < 1:
             raise InputError(f"{path}: {name} is {data[name]}; it must be a positive whole number. {remedy}")
-    if values["width"] * values["height"] > _MAX_PIXELS:
-        raise InputError(f"{path}: {data['width']}×{data['height']} is beyond {_MAX_PIXELS >> 20} megapixels. {remedy}")
+    if values["width"] * values["height"] > MAX_PIXELS:
+        raise InputError(f"{path}: {data['width']}×{data['height']} is beyond {MAX_PIXELS >> 20} megapixels. {remedy}")
     for name in ("fx", "fy", "fps"):
         if values[name] <= 0:
             raise InputError(f"{path}: {name} is {data[name]}; it must be positive. {remedy}")

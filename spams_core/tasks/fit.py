@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -32,7 +34,7 @@ from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_cloud
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
 from spams_core.resources import resource_path
-from spams_core.settings import parse_frames, settings_to_dict
+from spams_core.settings import json_ready, parse_frames, settings_to_dict
 
 __all__ = [
     "LIVE_WEIGHTS",
@@ -78,7 +80,7 @@ class FitSettings:
     """Fit a model to a depth recording and write the result as a fit archive."""
 
     sequence: Positional[Path]
-    """Recording: a folder with camera.json and depth/."""
+    """Recording: a folder with camera.json and depth/, or another format that the guide lists."""
     out: Path
     """Where the fit goes; a new folder."""
     model: Path | None = None
@@ -267,9 +269,13 @@ def _observe(
 
 def input_hashes(sequence: Path, model: Path, method: Method) -> dict[str, str]:
     """Hashes of what a fit is made from: the camera, the model's networks, and the segmenter where it is borrowed."""
-    files = {"camera": sequence / "camera.json"}
+    files = {"camera": sequence / "camera.json"} if (sequence / "camera.json").is_file() else {}
     files |= {f"model/{part.parent.name}": part for part in sorted(model.glob("*/arrays.safetensors"))}
     labeller = _labeller(model, method)
     if labeller.parent != model:
         files["bundled/segmenter"] = labeller / "arrays.safetensors"
-    return {name: hash_file(path) for name, path in files.items()}
+    hashes = {name: hash_file(path) for name, path in files.items()}
+    if "camera" not in hashes:
+        camera = json.dumps(json_ready(read_sequence(sequence).camera), sort_keys=True)
+        hashes["camera"] = hashlib.sha256(camera.encode()).hexdigest()
+    return hashes

@@ -12,7 +12,7 @@ import numpy as np
 from tyro.conf import Positional
 
 from spams_core import __version__
-from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.recording import is_recording, read_sequence, read_subject
 from spams_core.errors import InputError
 from spams_core.io.archive import read_archive
 from spams_core.progress import Progress, Task
@@ -46,7 +46,7 @@ def info(settings: InfoSettings) -> Task[dict[str, Any]]:
     if path is None:
         yield Progress(0, 1, "Look at the program's resources")
         return _describe_program()
-    if (path / "camera.json").exists() or (path / "depth").is_dir():
+    if not (path / "manifest.json").is_file() and (is_recording(path) or (path / "depth").is_dir()):
         return (yield from _describe_sequence(path))
     yield Progress(0, 1, f"Look at {path}")
     if (path / "manifest.json").is_file():
@@ -58,7 +58,7 @@ def info(settings: InfoSettings) -> Task[dict[str, Any]]:
             "path": str(path),
             "networks": {each.name: _describe_archive(each) for each in networks},
         }
-    what = "is no folder" if not path.is_dir() else "holds neither camera.json nor manifest.json"
+    what = "is no folder" if not path.exists() else "is no recording" if path.is_file() else "holds neither camera.json nor manifest.json"
     raise InputError(f"{path} {what}. Give the folder of a recording, a model, a fit or an export.")
 
 

@@ -37,7 +37,7 @@ class SegmentSettings:
     """Label the subject of a recording with body parts."""
 
     sequence: Positional[Path]
-    """Recording: a folder with camera.json and depth."""
+    """Recording: a folder with camera.json and depth, or another format that the guide lists."""
     out: Path | None = None
     """Folder to write points, labels and confidences to; it must not exist."""
     model: Path | None = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import trimesh
 from PIL import Image
 
 from spams_core.data.recording import read_sequence, read_subject
-from spams_core.geometry.camera import Camera
+from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.native_sequence import sequence_writer
 from spams_core.io.obj import write_obj
@@ -46,3 +48,38 @@ def test_write_ply(benchmark, body, tmp_path):
 def test_write_obj(benchmark, body, tmp_path):
     benchmark(write_obj, tmp_path / "body.obj", body, ["lower", "upper"])
     assert (tmp_path / "body.obj").stat().st_size > 500_000
+
+
+@pytest.fixture(scope="module")
+def foreign(tmp_path_factory):
+    """300 depth images of a Kinect, and 3,000 names for them."""
+    folder = tmp_path_factory.mktemp("foreign")
+    (folder / "few").mkdir()
+    (folder / "many").mkdir()
+    depth = np.random.default_rng(0).normal(2500, 3, (480, 640)).astype(np.uint16)
+    depth[:, :200] = 0
+    for t in range(300):
+        Image.fromarray(np.roll(depth, t, axis=1)).save(folder / "few" / f"{t}.png", compress_level=1)
+    for t in range(3000):
+        (folder / "many" / f"{t}.png").hardlink_to(folder / "few" / f"{t % 300}.png")
+    return folder
+
+
+def test_300_images_into_clouds(benchmark, foreign):
+    sequence = read_sequence(foreign / "few")
+
+    def clouds() -> int:
+        return sum(
+            int((back_project(sequence.read_depth_m(t), sequence.camera)[..., 2] > 0).sum())
+            for t in range(sequence.frame_count)
+        )
+
+    started = time.process_time()
+    assert benchmark.pedantic(clouds, rounds=1) > 300 * 200_000
+    assert time.process_time() - started < 6
+
+
+def test_opening_3000_images(benchmark, foreign):
+    started = time.process_time()
+    assert benchmark.pedantic(read_sequence, (foreign / "many",), rounds=1).frame_count == 3000
+    assert time.process_time() - started < 1

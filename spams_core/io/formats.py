@@ -1,0 +1,62 @@
+"""Which formats of recordings there are, and which one a path holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from spams_core.errors import InputError
+from spams_core.io.depth_images import holds_depth_images, open_depth_images
+from spams_core.io.native_sequence import holds_native, open_native
+from spams_core.io.source import ReadingSettings, Source
+from spams_core.io.tum_rgbd import holds_tum_rgbd, open_tum_rgbd
+
+__all__ = ["FORMATS", "Format", "format_of", "open_source"]
+
+
+@dataclass(frozen=True)
+class Format:
+    """One format.
+
+    Attributes:
+        holds: Path → whether its content is of this format; looks at little and never raises.
+        open: Path and settings → the opened recording; raises InputError.
+    """
+
+    holds: Callable[[Path], bool]
+    open: Callable[[Path, ReadingSettings], Source]
+
+
+FORMATS: dict[str, Format] = {
+    "native": Format(holds_native, open_native),
+    "tum_rgbd": Format(holds_tum_rgbd, open_tum_rgbd),
+    "depth_images": Format(holds_depth_images, open_depth_images),
+}
+"""Every format by name; the first one that a path's content fits is taken."""
+
+
+def format_of(path: Path) -> str | None:
+    """The format of what lies at `path`, or None where none fits."""
+    try:
+        return next((name for name, kind in FORMATS.items() if kind.holds(path)), None)
+    except (OSError, ValueError):
+        return None
+
+
+def open_source(path: Path, reading: ReadingSettings) -> Source:
+    """Open a recording of any format.
+
+    Raises:
+        InputError: Nothing is there, it is of no known format, or it is faulty.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist. Give a recording.")
+    name = format_of(path)
+    if name is None:
+        raise InputError(
+            f"{path} is no recording of a known format. Give a folder with camera.json and depth, or one that "
+            "docs/guide.md lists."
+        )
+    return FORMATS[name].open(path, reading)
