@@ -13,7 +13,7 @@ DEPTH_RAMP = np.array([[253, 231, 120], [122, 209, 129], [42, 150, 160], [70, 90
 CONFIDENCE_RAMP = np.array(
     [[215, 60, 72], [240, 178, 70], [236, 226, 130], [96, 190, 140], [46, 140, 170]], dtype=float
 )
-"""Unsure to sure: red, amber, pale yellow, green, blue; told apart by lightness and hue without red against green."""
+"""Unsure to sure: red, amber, pale yellow, blue; no red stands against green."""
 
 
 def ramp_colors(share: Float[np.ndarray, "*batch"], ramp: Float[np.ndarray, "K 3"]) -> UInt8[np.ndarray, "*batch 3"]:

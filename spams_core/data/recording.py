@@ -9,23 +9,26 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
+from spams_core.data.isolation import isolate
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
+from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.io.native_sequence import open_sequence
 
 __all__ = ["read_sequence", "read_subject", "read_true_parts"]
 
 
-def read_sequence(path: Path) -> DepthSequence:
+def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSequence:
     """Open a recording in the native format; its frames are read when they are asked for.
 
-    Without a mask folder every reading belongs to the subject.
+    Without a mask folder every reading belongs to the subject, but for what `subject` takes away.
 
     Raises:
-        InputError: Something in the folder is missing, invalid or incomplete; reading a frame raises it as well.
+        InputError: Something in the folder is missing, invalid or incomplete, or `subject` picks a pixel that it does
+            not have; reading a frame raises it as well.
     """
     folder = open_sequence(path)
-    return DepthSequence(
+    sequence = DepthSequence(
         name=folder.path.resolve().name,
         path=folder.path,
         camera=folder.camera,
@@ -36,6 +39,7 @@ def read_sequence(path: Path) -> DepthSequence:
         read_ground_truth=folder.ground_truth if folder.has_ground_truth else None,
         frame_names=folder.frame_names,
     )
+    return sequence if subject is None else isolate(sequence, subject)
 
 
 def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
@@ -51,6 +55,11 @@ def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
     mask = sequence.read_mask(t)
     subject = subject_points(depth_m, mask, sequence.camera)
     if len(subject.points_world) == 0:
+        if sequence.subject is not None and not sequence.subject.changes_nothing:
+            raise InputError(
+                f"{frame}: nothing is left of it as the subject. Widen the depth range or the box, pick the subject anew, "
+                "or leave this frame out (--frames)."
+            )
         reason = "the mask marks no pixel" if not mask.any() else "the mask marks no pixel with a usable reading"
         raise InputError(
             f"{frame}: no subject in view, {reason}. Correct the mask, or leave this frame out (--frames)."

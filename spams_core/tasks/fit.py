@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from spams_core.data.fit import Fit, write_fit
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
@@ -83,6 +84,8 @@ class FitSettings:
     """Where to compute."""
     seed: int = 0
     """Seed of every random draw."""
+    subject: SubjectSettings = SubjectSettings()
+    """Which readings belong to the subject."""
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""
 
@@ -129,7 +132,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
     device = choose_device(settings.device)
     solve = settings.solve or PRESETS[settings.preset]
     require_new(settings.out)
-    sequence = read_sequence(settings.sequence)
+    sequence = read_sequence(settings.sequence, settings.subject)
     chosen = parse_frames(settings.frames, sequence.frame_count)
     frames, interval_s = np.asarray(chosen), chosen.step / sequence.fps
     model = settings.model or default_model(settings.method)
@@ -195,6 +198,7 @@ def fit(settings: FitSettings) -> Task[Fit]:
         "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
         "sequence": str(Path(settings.sequence).resolve()),
         "sequence_name": sequence.name,
+        "subject": settings_to_dict(settings.subject),
         "fps": sequence.fps,
         "model": str(Path(model).resolve()),
         "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def test_hovering_reads_the_pixel_and_marks_its_point(capture: Any) -> None:
     # Depth images hold whole millimetres.
     assert f"{depth:.3f} m at column 16, row 12" in image.readout()
     assert f"camera x {x:+.3f}, y {y:+.3f}, z {depth:.3f} m" in image.readout()
-    assert marks.point.visible and marks.cross.visible
+    assert marks.point.visible
+    assert marks.cross.visible
     # The camera looks along -z of the world, y up.
     np.testing.assert_allclose(marks.point.data.points[0], [x, -y, -depth], atol=6e-4)
     cloud = capture.scene.input_cloud.data.points
@@ -79,7 +81,8 @@ def test_image_follows_the_timeline_and_keeps_its_colours(capture: Any, qtbot: A
 def test_picture_shows_near_yellow_and_nothing_where_nothing_was_read(capture: Any) -> None:
     image = capture.capture_workspace.capturing.image
     near = image.frame.rgba[12, 16].astype(int)
-    assert near[3] == 255 and near[0] > 200 and near[2] < 150
+    assert near[3] == 255
+    assert near[0] > 200 > 150 > near[2]
     assert (image.frame.rgba[..., 3] == np.where(ball_depth() > 0, 255, 0)).all()
     picture = image.canvas.grab().toImage()
     place = image.canvas.place_of(16, 12)
@@ -88,8 +91,6 @@ def test_picture_shows_near_yellow_and_nothing_where_nothing_was_read(capture: A
 
 
 def test_masked_readings_are_dimmed(capture: Any, recording: Path, qtbot: Any) -> None:
-    import dataclasses
-
     sequence = read_sequence(recording)
     half = np.zeros((CAMERA.height, CAMERA.width), bool)
     half[:, :16] = True
@@ -99,7 +100,8 @@ def test_masked_readings_are_dimmed(capture: Any, recording: Path, qtbot: Any) -
     kept = int((ball_depth()[:, :16] > 0).sum())
     qtbot.waitUntil(lambda: image.facts() == f"{kept} of {seen} readings kept", timeout=5_000)
     dimmed = image.frame.rgba[12, 18]
-    assert 0 < dimmed[3] < 255 and np.ptp(dimmed[:3]) == 0
+    assert 0 < dimmed[3] < 255
+    assert np.ptp(dimmed[:3]) == 0
     point_at(capture, 18, 12)
     assert "not the subject" in image.readout()
 
