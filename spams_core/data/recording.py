@@ -57,8 +57,8 @@ def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
     if len(subject.points_world) == 0:
         if sequence.subject is not None and not sequence.subject.changes_nothing:
             raise InputError(
-                f"{frame}: nothing is left of it as the subject. Widen the depth range or the box, pick the subject anew, "
-                "or leave this frame out (--frames)."
+                f"{frame}: nothing is left of it as the subject. Widen the depth range or the box, pick the subject "
+                "anew, or leave this frame out (--frames)."
             )
         reason = "the mask marks no pixel" if not mask.any() else "the mask marks no pixel with a usable reading"
         raise InputError(

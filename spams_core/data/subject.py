@@ -78,7 +78,7 @@ class SubjectSettings:
                 raise InputError("the subject's box needs x, y and z in metres for each of its two corners.")
             if not all(low < high for low, high in zip(self.box_low_m, self.box_high_m, strict=True)):
                 raise InputError(
-                    f"the subject's box is empty: {self.box_low_m} is not below {self.box_high_m}. Exchange the corners."
+                    f"the subject's box is empty: {self.box_low_m} is not below {self.box_high_m}. Exchange them."
                 )
         if self.pick is not None and (len(self.pick) != 3 or min(self.pick) < 0):
             raise InputError(f"subject pick is {self.pick}. Give frame, column and row, counted from 0.")

@@ -6,7 +6,7 @@ import dataclasses
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -84,7 +84,7 @@ class FitSettings:
     """Where to compute."""
     seed: int = 0
     """Seed of every random draw."""
-    subject: SubjectSettings = SubjectSettings()
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
     """Which readings belong to the subject."""
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""

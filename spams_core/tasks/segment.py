@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ class SegmentSettings:
     """Where to compute."""
     seed: int = 0
     """Seeds the choice of the points that the network sees."""
-    subject: SubjectSettings = SubjectSettings()
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
     """Which readings belong to the subject."""
 
 
