@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 from spams_core.data.fit import Fit, read_fit
+from spams_core.data.isolation import fitted_subject
 from spams_core.data.recording import is_recording, read_sequence, read_subject
 from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
@@ -78,7 +79,7 @@ def _open_fit(folder: Path, recording: Path | None) -> Opened:
     fit = read_fit(folder)
     recorded = recording or fit.manifest.get("sequence")
     try:
-        sequence = read_sequence(Path(recorded)) if recorded else None
+        sequence = read_sequence(Path(recorded), fitted_subject(fit.manifest)) if recorded else None
     except InputError:
         sequence = None
     if sequence is not None and int(fit.frame_indices.max()) >= sequence.frame_count:

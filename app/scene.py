@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
+from app.depth_colors import DEPTH_RAMP, ramp_colors
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
@@ -23,8 +24,6 @@ __all__ = ["Scene"]
 _INPUT, _FIT, _CANONICAL = 0, 1, 2
 _MAX_MATCHES = 600
 _FAR_MATCH_M = 0.04
-# Near to far: yellow, green, teal, violet.
-_DEPTH_RAMP = np.array([[253, 231, 120], [122, 209, 129], [42, 150, 160], [70, 90, 170], [84, 50, 130]], dtype=float)
 _UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
 
 
@@ -180,9 +179,7 @@ class Scene(QObject):
         sensor, center = self._survey.sensor, self._survey.center
         axis = (center - sensor) / max(float(np.linalg.norm(center - sensor)), 1e-6)
         near, far = self._survey.depth_range_m
-        share = np.clip(((points_world - sensor) @ axis - near) / (far - near), 0.0, 1.0) * (len(_DEPTH_RAMP) - 1)
-        channels = [np.interp(share, np.arange(len(_DEPTH_RAMP)), _DEPTH_RAMP[:, k]) for k in range(3)]
-        return np.stack(channels, axis=1).astype(np.uint8)
+        return ramp_colors(((points_world - sensor) @ axis - near) / (far - near), DEPTH_RAMP)
 
     def _follow(self, cloud: FrameCloud) -> None:
         """Carry the camera with the middle of the subject."""

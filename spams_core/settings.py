@@ -54,7 +54,7 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
             return settings_from_dict(typing.cast(type, hint), value)
         if hint is Path or (Path in typing.get_args(hint) and isinstance(value, str)):
             return Path(value)
-        if typing.get_origin(hint) is tuple and isinstance(value, list):
+        if isinstance(value, list) and tuple in map(typing.get_origin, (hint, *typing.get_args(hint))):
             return tuple(value)
         return value
 

@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
+from spams_core.data.isolation import isolate
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
+from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.io.formats import FORMATS, format_of, open_source
 from spams_core.io.source import ReadingSettings, Source
@@ -36,13 +38,15 @@ def is_recording(path: Path) -> bool:
     return format_of(path) is not None
 
 
-def read_sequence(path: Path) -> DepthSequence:
+def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSequence:
     """Open a recording of any format; its frames are read when they are asked for.
 
-    Without masks every reading belongs to the subject. Guessed intrinsics or scale are logged as a warning.
+    Without masks every reading belongs to the subject, but for what `subject` takes away. Guessed intrinsics or scale
+    are logged as a warning.
 
     Raises:
-        InputError: Something in the recording is missing, invalid or incomplete; reading a frame raises it as well.
+        InputError: Something in the recording is missing, invalid or incomplete, or `subject` picks a pixel that it does
+            not have; reading a frame raises it as well.
     """
     source = open_source(path, ReadingSettings())
     if source.guessed:
@@ -50,7 +54,8 @@ def read_sequence(path: Path) -> DepthSequence:
             "%s: intrinsics %s; depth scale %s. spams inspect tells whether that can be.",
             path, source.intrinsics_from, source.scale_from,
         )  # fmt: skip
-    return as_sequence(source)
+    sequence = as_sequence(source)
+    return sequence if subject is None else isolate(sequence, subject)
 
 
 def as_sequence(source: Source) -> DepthSequence:
@@ -92,6 +97,11 @@ def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
     mask = sequence.read_mask(t)
     subject = subject_points(depth_m, mask, sequence.camera)
     if len(subject.points_world) == 0:
+        if sequence.subject is not None and not sequence.subject.changes_nothing:
+            raise InputError(
+                f"{frame}: nothing is left of it as the subject. Widen the depth range or the box, pick the subject "
+                "anew, or leave this frame out (--frames)."
+            )
         reason = "the mask marks no pixel" if not mask.any() else "the mask marks no pixel with a usable reading"
         raise InputError(
             f"{frame}: no subject in view, {reason}. Correct the mask, or leave this frame out (--frames)."

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spams_core.data.subject import SubjectSettings
 from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.mesh import Mesh
@@ -32,6 +33,7 @@ class DepthSequence:
         read_mask: Frame index → [H, W] bool, True on the subject.
         read_ground_truth: Frame index → Mesh in metres, world frame, one topology; None where there is none.
         frame_names: The files' numbers, for messages and for gaps in the numbering.
+        subject: How the subject was told from the rest within the recording's own masks; None where these decide alone.
     """
 
     name: str
@@ -43,6 +45,7 @@ class DepthSequence:
     read_mask: Callable[[int], np.ndarray[Any, Any]]
     read_ground_truth: Callable[[int], Mesh] | None
     frame_names: tuple[str, ...]
+    subject: SubjectSettings | None = None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +19,7 @@ from tyro.conf import Positional
 from spams_core.data.fit import Fit, write_fit
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.controls import LIVE_WEIGHTS, Controls, WeightChange
@@ -98,6 +99,8 @@ class FitSettings:
     """Where to compute."""
     seed: int = 0
     """Seed of every random draw."""
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
+    """Which readings belong to the subject."""
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""
 
@@ -152,7 +155,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     device = choose_device(settings.device)
     solve = settings.solve or PRESETS[settings.preset]
     require_new(settings.out)
-    sequence = read_sequence(settings.sequence)
+    sequence = read_sequence(settings.sequence, settings.subject)
     chosen = parse_frames(settings.frames, sequence.frame_count)
     frames, interval_s = np.asarray(chosen), chosen.step / sequence.fps
     model = settings.model or default_model(settings.method)
@@ -218,6 +221,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
         "sequence": str(Path(settings.sequence).resolve()),
         "sequence_name": sequence.name,
+        "subject": settings_to_dict(settings.subject),
         "fps": sequence.fps,
         "model": str(Path(model).resolve()),
         "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method),

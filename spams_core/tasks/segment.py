@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from tyro.conf import Positional
 
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import SubjectPoints
+from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.io.archive import hash_file, require_new, write_archive
 from spams_core.metrics.labels import label_accuracy
@@ -48,6 +49,8 @@ class SegmentSettings:
     """Where to compute."""
     seed: int = 0
     """Seeds the choice of the points that the network sees."""
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
+    """Which readings belong to the subject."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
     device = choose_device(settings.device)
     if settings.out is not None:
         require_new(settings.out)
-    sequence = read_sequence(settings.sequence)
+    sequence = read_sequence(settings.sequence, settings.subject)
     frames = parse_frames(settings.frames, sequence.frame_count)
     model = (settings.model or resource_path("models/human")) / "segmenter"
     segmenter = read_segmenter(model, device)

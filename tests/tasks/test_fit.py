@@ -9,9 +9,13 @@ import pytest
 import torch
 
 from spams_core.data.fit import Fit, read_fit
+from spams_core.data.isolation import fitted_subject
+from spams_core.data.recording import read_sequence
+from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.fitting.settings import SolveSettings
 from spams_core.io.archive import hash_file
+from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import Progress, run_to_end
 from spams_core.resources import resource_path
 from spams_core.tasks.benchmark_run import _segmentation_accuracy
@@ -53,6 +57,22 @@ def test_a_short_fit_tracks_the_body(demo_fit: Path):
     assert mean["epe_mm"] < 40
     assert mean["depth_residual_mm"] < 12
     assert mean["iou"] > 0.65
+
+
+def test_the_subject_of_a_fit_is_isolated_and_recorded(tmp_path: Path):
+    """A wall behind the demo's person is no part of what is fitted, or measured, with a depth range."""
+    walled = tmp_path / "walled"
+    plain = read_sequence(DEMO)
+    with sequence_writer(walled, plain.camera, plain.fps) as append:
+        depth_m = plain.read_depth_m(0)
+        append(np.where(depth_m > 0, depth_m, 4.0).astype(np.float32), None, None)
+    subject = SubjectSettings(far_m=3.5, keep="largest")
+    result = run_to_end(fit(FitSettings(walled, tmp_path / "fit", frames="0", solve=SHORT, subject=subject)))
+    assert result.observation(0).points_world[:, 2].min() > -3.5
+    assert result.manifest["subject"]["far_m"] == 3.5
+    assert fitted_subject(read_fit(tmp_path / "fit").manifest) == subject
+    measured = run_to_end(evaluate(EvaluateSettings(tmp_path / "fit"))).mean
+    assert measured["silhouette_iou"] > 0.7  # against wall and all it would be below 0.1
 
 
 def test_one_topology_and_every_array_survives_the_archive(demo_fit: Path):

@@ -1,0 +1,52 @@
+"""What Capture draws into the input view: the point under the pointer."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float
+from PySide6.QtGui import QColor
+
+from app.actors import CloudActor, LinesActor
+from app.theme import Theme
+from app.viewport import Viewport
+
+__all__ = ["Marks"]
+
+_INPUT = 0
+_REACH_M = 0.12
+
+
+class Marks:
+    """A marked point, for one viewport."""
+
+    def __init__(self, viewport: Viewport, theme: Theme) -> None:
+        self._viewport = viewport
+        self._theme = theme
+        self.point = CloudActor()
+        self.cross = LinesActor(width=2.0)
+        self.point.actor.GetProperty().SetPointSize(11.0)
+        self.point.actor.GetProperty().SetRenderPointsAsSpheres(True)
+        for part in (self.point, self.cross):
+            part.actor.PickableOff()
+            viewport.renderers[_INPUT].AddActor(part.actor)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours, from the next drawing on."""
+        self._theme = theme
+
+    def mark(self, point_world: Float[np.ndarray, "3"] | None) -> None:
+        """Mark a point with a ball and a cross whose arms stand out of the surface; None marks nothing."""
+        if point_world is None:
+            self.point.visible = self.cross.visible = False
+        else:
+            color = _rgb(self._theme.accent)
+            self.point.update(point_world[None], None, color[None])
+            arms = _REACH_M * np.eye(3)
+            self.cross.update(point_world - arms, point_world + arms, np.tile(color, (3, 1)))
+            self.point.visible = self.cross.visible = True
+        self._viewport.render()
+
+
+def _rgb(color: str) -> np.ndarray:
+    named = QColor(color)
+    return np.array([named.red(), named.green(), named.blue()], dtype=np.uint8)
