@@ -18,7 +18,15 @@ from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
 from spams_core.io.depth_scale import FLOAT_SCALES, INTEGER_SCALES, guess_scale
 from spams_core.io.intrinsics import camera_of
-from spams_core.io.source import DEFAULT_FPS, MAX_FRAMES, ReadingSettings, Source, check_pixels, contained, depth_in_metres
+from spams_core.io.source import (
+    DEFAULT_FPS,
+    MAX_FRAMES,
+    ReadingSettings,
+    Source,
+    check_pixels,
+    contained,
+    depth_in_metres,
+)
 
 __all__ = ["DepthImages", "holds_depth_images", "image_size", "natural_key", "open_depth_images", "read_units"]
 
@@ -209,7 +217,9 @@ def _files(folder: Path) -> tuple[Path, ...]:
         raise InputError(f"{folder} holds {len(files)} files, more than a recording has. Give a smaller folder.")
     kinds = {file.suffix.lower() for file in files}
     if len(kinds) > 1:
-        raise InputError(f"{folder} mixes {', '.join(sorted(kinds))} files. Leave those of the depth images there alone.")
+        raise InputError(
+            f"{folder} mixes {', '.join(sorted(kinds))} files. Leave those of the depth images there alone."
+        )
     for file in files:
         if file.is_symlink():
             contained(folder.parent, file)
@@ -276,7 +286,9 @@ def _npy_head(path: Path, file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[An
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}[version]
     shape, _, dtype = read(file)
     if len(shape) != 2 or dtype.kind not in _NPY_KINDS:
-        raise InputError(f"{path} holds {dtype} {list(shape)}; depth is one array of numbers [height, width]. Re-export it.")
+        raise InputError(
+            f"{path} holds {dtype} {list(shape)}; depth is one array of numbers [height, width]. Re-export it."
+        )
     return shape, dtype
 
 

@@ -44,7 +44,9 @@ NOMINAL: dict[SensorName, dict[tuple[int, int], tuple[float, float, float, float
 sensors share a size, the first one counts; a RealSense D415 has a narrower view than the D435 and D455 meant here."""
 
 
-def camera_of(path: Path, size: tuple[int, int], folders: tuple[Path, ...], reading: ReadingSettings) -> tuple[Camera, str]:
+def camera_of(
+    path: Path, size: tuple[int, int], folders: tuple[Path, ...], reading: ReadingSettings
+) -> tuple[Camera, str]:
     """The camera of depth images of this size, and where it comes from.
 
     First the settings count, then a JSON file in one of `folders`, then the table `NOMINAL`; a source that begins with

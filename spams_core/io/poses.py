@@ -50,7 +50,9 @@ def rigid_pose(path: Path, matrix: Float[np.ndarray, "4 4"]) -> Float[np.ndarray
         return None
     u, stretch, v = np.linalg.svd(matrix[:3, :3].astype(np.float64))
     if np.abs(stretch - 1).max() > 0.02 or np.linalg.det(u @ v) < 0:
-        raise InputError(f"{path}: a camera pose is no rotation and translation. The file is corrupted; export it again.")
+        raise InputError(
+            f"{path}: a camera pose is no rotation and translation. The file is corrupted; export it again."
+        )
     pose = np.eye(4)
     pose[:3, :3], pose[:3, 3] = u @ v, matrix[:3, 3]
     return pose

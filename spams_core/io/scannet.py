@@ -64,7 +64,9 @@ class _Frames:
         except (OSError, zlib.error) as error:
             raise InputError(f"{self.path}: frame {t} is corrupted. Copy the file again.") from error
         if len(data) != wanted:
-            raise InputError(f"{self.path}: frame {t} is not of {self.width}×{self.height} pixels. Copy the file again.")
+            raise InputError(
+                f"{self.path}: frame {t} is not of {self.width}×{self.height} pixels. Copy the file again."
+            )
         return depth_in_metres(np.frombuffer(data, "<u2").reshape(self.height, self.width), self.scale)
 
 
@@ -132,7 +134,9 @@ def _take(path: Path, file: BinaryIO, count: int) -> bytes:
 def _check(path: Path, width: int, height: int, compression: int, shift: float, count: int) -> None:
     check_pixels(path, width, height)
     if compression not in (_RAW, _ZLIB):
-        raise InputError(f"{path}: its depth is compressed in a way ({compression}) that is not read. Export it with zlib.")
+        raise InputError(
+            f"{path}: its depth is compressed in a way ({compression}) that is not read. Export it with zlib."
+        )
     if not (np.isfinite(shift) and 1 <= shift <= 1e6):
         raise InputError(f"{path}: {shift:g} depth units per metre cannot be. Copy the file again.")
     if not 1 <= count <= MAX_FRAMES:

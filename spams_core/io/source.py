@@ -146,7 +146,9 @@ def contained(root: Path, file: Path) -> Path:
     try:
         inside = file.resolve().is_relative_to(root.resolve())
     except (OSError, ValueError, RuntimeError) as error:  # a NUL character, a circle of links
-        raise InputError(f"{root}: {str(file.name)[:80]!r} is no usable file. Copy the file into the folder.") from error
+        raise InputError(
+            f"{root}: {str(file.name)[:80]!r} is no usable file. Copy the file into the folder."
+        ) from error
     if not inside:
         raise InputError(f"{file} leads out of {root}. Copy the file into the folder and name it by its place there.")
     return file

@@ -50,7 +50,9 @@ def open_tum_rgbd(path: Path, reading: ReadingSettings) -> Source:
     files = tuple(contained(path, path / row[1]) for row in rows)
     for file in files:
         if file.suffix.lower() != ".png":
-            raise InputError(f"{path / 'depth.txt'} names {file.name}; its depth images are 16-bit PNG. Correct the list.")
+            raise InputError(
+                f"{path / 'depth.txt'} names {file.name}; its depth images are 16-bit PNG. Correct the list."
+            )
     size = image_size(files[0])
     for file in files[1:]:
         other = image_size(file)

@@ -58,7 +58,13 @@ def info(settings: InfoSettings) -> Task[dict[str, Any]]:
             "path": str(path),
             "networks": {each.name: _describe_archive(each) for each in networks},
         }
-    what = "is no folder" if not path.exists() else "is no recording" if path.is_file() else "holds neither camera.json nor manifest.json"
+    what = (
+        "is no folder"
+        if not path.exists()
+        else "is no recording"
+        if path.is_file()
+        else "holds neither camera.json nor manifest.json"
+    )
     raise InputError(f"{path} {what}. Give the folder of a recording, a model, a fit or an export.")
 
 
