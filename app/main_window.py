@@ -474,6 +474,8 @@ class MainWindow(QMainWindow):
 
     def _shut_down(self) -> None:
         self._closing = True
+        # The stack empties itself when it is deleted, and would tell the commands of it.
+        self.editing.undo_stack.indexChanged.disconnect(self.commands.refresh)
         self.preferences.geometry = self.saveGeometry()
         self.player.clock.pause()
         self.hide()
