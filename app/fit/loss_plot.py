@@ -28,8 +28,8 @@ class LossPlot(QWidget):
         self._steps: dict[str, list[float]] = {}
         self._values: dict[str, list[float]] = {}
         self._curves: dict[str, pyqtgraph.PlotDataItem] = {}
-        self._plot = pyqtgraph.PlotWidget()
-        self._plot.setMenuEnabled(False)
+        # Without its menu from the start: one that is made and thrown away again has crashed the process.
+        self._plot = pyqtgraph.PlotWidget(enableMenu=False)
         self._plot.setMouseEnabled(x=False, y=False)
         self._plot.hideButtons()
         self._plot.setLogMode(y=True)
