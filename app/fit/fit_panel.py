@@ -163,6 +163,7 @@ class FitPanel(QWidget):
         layout.addWidget(self._running)
         layout.addWidget(self._result_card)
         layout.addWidget(self.tabs, 1)
+        layout.addStretch(0)  # takes the room of the tabs while they are hidden
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
