@@ -227,23 +227,17 @@ QPushButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; border
 QPushButton#chip {{ border-radius: 11px; padding: 3px 9px; text-align: left; background: transparent; }}
 QPushButton#chip:hover {{ background: {t.raised}; }}
 QPushButton#chip:checked {{ background: {t.raised}; border-color: {t.accent}; }}
-QLineEdit, QComboBox, QAbstractSpinBox {{
+QLineEdit, QComboBox {{
     background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};
 }}
-QLineEdit:focus, QComboBox:focus, QAbstractSpinBox:focus {{ border-color: {t.accent}; }}
+QLineEdit:focus, QComboBox:focus {{ border-color: {t.accent}; }}
 QLineEdit:disabled, QComboBox:disabled {{ color: {t.faint}; border-color: {t.border}; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
 QComboBox::down-arrow {{ image: url("{arrow}"); width: 10px; height: 10px; }}
 QComboBox QAbstractItemView {{
     background: {t.panel}; border: 1px solid {t.border_strong}; selection-background-color: {t.accent};
     selection-color: {t.on_accent}; outline: none; padding: 3px;
-}}
-QTreeWidget {{ background: {t.window}; border: 1px solid {t.border}; border-radius: 5px; outline: none; }}
-QTreeWidget::item {{ padding: 3px 4px; }}
-QTreeWidget::item:selected {{ background: {t.accent}; color: {t.on_accent}; }}
-QTreeWidget QHeaderView::section {{
-    background: {t.panel}; color: {t.muted}; border: none; border-bottom: 1px solid {t.border}; padding: 4px;
 }}
 QProgressBar {{
     background: {t.window}; border: 1px solid {t.border}; border-radius: 4px; text-align: center; min-height: 8px;

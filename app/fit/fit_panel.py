@@ -23,6 +23,7 @@ from PySide6.QtWidgets import (
 from app.fit.loss_plot import LossPlot
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.queue_panel import QueuePanel
+from app.fit.refit_panel import RefitPanel
 from app.fit.runs_panel import RunsPanel
 from app.fit.time_left import spoken
 from app.fit.weights import WeightsEditor
@@ -93,6 +94,7 @@ class FitPanel(QWidget):
         self.weights = WeightsEditor()
         self.queue_panel = QueuePanel(queue, theme)
         self.runs_panel = RunsPanel()
+        self.refit_panel = RefitPanel(theme)
         self._plot_hint = QLabel("The loss curve appears here while a fit runs.")
         self._plot_hint.setObjectName("muted")
         self._plot_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
@@ -137,9 +139,11 @@ class FitPanel(QWidget):
         self.tabs.addTab(progress, "Loss")
         self.tabs.addTab(self.queue_panel, "Queue")
         self.tabs.addTab(self.runs_panel, "Runs")
+        self.tabs.addTab(self.refit_panel, "Refit")
         self.tabs.setTabToolTip(0, "Loss terms over the iterations, and their weights while a fit runs")
         self.tabs.setTabToolTip(1, "Fits that run one after another")
         self.tabs.setTabToolTip(2, "All fits of this recording, to open, rename and compare")
+        self.tabs.setTabToolTip(3, "Fit some frames of the open fit anew")
         self._queue.changed.connect(self._count_queue)
         start = QHBoxLayout()
         start.addWidget(self.fit_button, 1)
@@ -159,6 +163,7 @@ class FitPanel(QWidget):
         layout.addWidget(self._running)
         layout.addWidget(self._result_card)
         layout.addWidget(self.tabs, 1)
+        layout.addStretch(0)  # takes the room of the tabs while they are hidden
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
@@ -170,6 +175,7 @@ class FitPanel(QWidget):
         self.next_button.setIcon(icon("caret-down" if self.next_button.isChecked() else "caret-right", theme))
         self.plot.set_theme(theme)
         self.queue_panel.set_theme(theme)
+        self.refit_panel.set_theme(theme)
 
     def set_settings_kind(self, kind: type[Any], fixed: dict[str, Any], initial: dict[str, Any]) -> None:
         """Make the form, once the settings class can be imported."""
@@ -224,6 +230,7 @@ class FitPanel(QWidget):
         self.next_button.setVisible(running)
         self.next_button.setChecked(False)
         self._show_form(not running)
+        self.weights.setVisible(running)
         if running:
             self.plot.clear()
             self._plot_stack.setCurrentWidget(self.plot)
@@ -241,7 +248,7 @@ class FitPanel(QWidget):
     @Slot(bool)
     def _show_form(self, shown: bool) -> None:
         self._form_area.setVisible(shown)
-        self.weights.setVisible(self._is_running and not shown)  # a low window has no room for both
+        self.tabs.setVisible(not (self._is_running and shown))  # a low window has no room for both
         self.next_button.setIcon(icon("caret-down" if shown else "caret-right", self._theme))
 
     @Slot()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,8 @@ class Fitting(QObject):
         panel.queue_panel.cancel_requested.connect(self.cancel)
         panel.weights.changed.connect(self.set_weight)
         self.run_list.attach(panel.runs_panel)
+        panel.refit_panel.refit_requested.connect(self._window.commands.actions["fit.refit"].trigger)
+        panel.refit_panel.here_requested.connect(self._choose_here)
         jobs.fit_started.connect(self._on_started)
         jobs.fit_ended.connect(self._on_ended)
         self.queue.progressed.connect(panel.show_progress)
@@ -59,7 +62,9 @@ class Fitting(QObject):
     def set_settings_kind(self, kind: type[Any]) -> None:
         """Make the form, once the settings class can be imported."""
         if self._panel is not None:
-            self._panel.set_settings_kind(kind, {"sequence": Path("none")}, {"out": Path("none")})
+            self._panel.set_settings_kind(
+                kind, {"sequence": Path("none"), "start_from": None, "reseed": ()}, {"out": Path("none")}
+            )
             self._on_sequence()
 
     def possible(self) -> bool:
@@ -96,8 +101,44 @@ class Fitting(QObject):
             return
         run = self._add(settings if settings is not None else panel.form.value())
         self._renew_output()
+        panel.next_button.setChecked(False)
         panel.tabs.setCurrentWidget(panel.queue_panel)
         panel.queue_panel.select(run)
+
+    def can_refit(self) -> bool:
+        """Whether a fit and its recording are open."""
+        session = self._window.session
+        return self.can_enqueue() and session.fit is not None and session.fit_path is not None
+
+    def refit(self) -> None:
+        """Fit the chosen frames of the open fit anew, now or after the fits that run and wait.
+
+        Raises:
+            InputError: The form holds a value out of range.
+        """
+        session, panel = self._window.session, self._panel
+        if panel is None or panel.form is None or session.fit is None or session.sequence is None:
+            return
+        from app.opening import free_output_path
+
+        settings = dataclasses.replace(
+            panel.form.value(),
+            out=free_output_path(session.sequence, {run.out for run in self.queue.pending}),
+            frames=panel.refit_panel.frames,
+            reseed=panel.refit_panel.reseed,
+            start_from=session.fit_path,
+            method=session.fit.manifest.get("method", "spam"),
+            model=None,
+        )
+        if self._window.jobs.fitting is None:
+            self.start(settings)
+        else:
+            self.enqueue(settings)
+
+    @Slot()
+    def _choose_here(self) -> None:
+        if self._panel is not None:
+            self._panel.refit_panel.choose(self._window.session.frame, self._window.session.frame)
 
     def _add(self, settings: Any, *, first: bool = False) -> QueuedRun:
         from spams_core.settings import parse_frames
@@ -152,6 +193,9 @@ class Fitting(QObject):
         session.fit = fit
         if self._panel is not None:
             self._panel.show_fit(fit, str(path) if path is not None else "")
+            if fit is not None:
+                self._panel.refit_panel.show_fit(fit.part_names, int(fit.frame_indices.max()))
+            self._on_jobs()
 
     def _on_finished(self, fit: Fit, path: Path) -> None:
         window = self._window
@@ -206,8 +250,9 @@ class Fitting(QObject):
             self._suggest_output()
 
     @Slot()
-    def _on_jobs(self) -> None:
+    def _on_jobs(self, *_: object) -> None:
         if self._panel is not None:
+            self._panel.refit_panel.set_possible(self.can_refit())
             self._panel.set_enabled(self.can_enqueue())
 
     @Slot()

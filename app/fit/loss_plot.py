@@ -44,7 +44,7 @@ class LossPlot(QWidget):
         layout.setSpacing(2)
         layout.addWidget(self._legend)
         layout.addWidget(self._plot, 1)
-        self.setMinimumHeight(120)
+        self.setMinimumHeight(100)
         # Drawing a few thousand points at every report would cost the running fit more than they tell.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

@@ -59,7 +59,8 @@ def read_run(folder: Path) -> tuple[Path, Run] | None:
         if not isinstance(manifest, dict) or manifest.get("kind") != "fit" or manifest.get("task") != "fit":
             return None
         recording = Path(manifest["sequence"])
-        frames = manifest.get("frame_count") or _frames(folder)
+        refit = manifest.get("refit")
+        frames = len(refit["frames"]) if isinstance(refit, dict) else _frames(folder)
     except (OSError, ValueError, KeyError, TypeError):
         return None
     each = _number(manifest.get("seconds_per_frame"))

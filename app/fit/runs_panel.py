@@ -167,6 +167,7 @@ def _tree(columns: Sequence[str], name: str) -> QTreeWidget:
     tree.setRootIsDecorated(False)
     tree.setUniformRowHeights(True)
     tree.setAccessibleName(name)
+    tree.setMinimumHeight(48)  # in a low window the form above leaves little
     header = tree.header()
     header.setStretchLastSection(False)
     header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)

@@ -39,6 +39,11 @@ class FitWorkspace(Workspace):
                 "Fit with these settings after the other fits of the queue", "Shift+F5", "plus", fitting.can_enqueue,
             ),
             Command(
+                "fit.refit", "Refit the Chosen Frames", fitting.refit,
+                "Fit some frames of the open fit anew, from the frames beside them", "", "arrow-clockwise",
+                fitting.can_refit,
+            ),
+            Command(
                 "fit.pause", "Pause the Fit", fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
                 running, lambda: jobs.fitting is not None and jobs.fitting.paused,
             ),

@@ -28,6 +28,7 @@ class Iterate:
         z_pose: [T, K] of each frame.
         root_rotation, translation_m: [T, 3, 3], [T, 3] root of each frame.
         surface: Canonical surface; the shape may have moved on since.
+        held_shape: Shape codes that do not move; without them those of `z_shape`.
     """
 
     spam: Spam
@@ -38,11 +39,12 @@ class Iterate:
     root_rotation: Float[Tensor, "T 3 3"]
     translation_m: Float[Tensor, "T 3"]
     surface: CanonicalSurface
+    held_shape: Float[Tensor, "Q Ds"] | None = None
 
     @property
     def shape_codes(self) -> Float[Tensor, "Q Ds"]:
         """Shape codes of the subject."""
-        return self.shape_space.decode(self.z_shape)
+        return self.held_shape if self.held_shape is not None else self.shape_space.decode(self.z_shape)
 
     def extract(self, resolution: int) -> None:
         """Make the surface that of the present shape, with so many cells per axis."""

@@ -14,7 +14,7 @@ from spams_core.geometry.isosurface import extract_isosurface
 from spams_core.geometry.mesh import vertex_normals
 from spams_core.models.spam import Spam
 
-__all__ = ["CanonicalSurface", "canonical_surface", "posed_vertices"]
+__all__ = ["CanonicalSurface", "canonical_surface", "posed_vertices", "weighted_surface"]
 
 
 @dataclass(frozen=True)
@@ -51,10 +51,17 @@ def canonical_surface(spam: Spam, shape_codes: Float[Tensor, "Q Ds"], resolution
     if len(mesh.faces) == 0:
         raise InputError("These shape codes give no surface. Move them closer to the training codes.")
     vertices = torch.from_numpy(np.asarray(mesh.vertices, dtype=np.float32)).to(device)
-    with torch.no_grad():
-        weights = spam.confidences(vertices, shape_codes)
-    of_part = tuple(torch.nonzero(weights[:, q] > 1 / 3)[:, 0] for q in range(spam.part_count))
     faces = torch.from_numpy(np.asarray(mesh.faces, dtype=np.int64)).to(device)
+    return weighted_surface(spam, vertices, faces, shape_codes)
+
+
+@torch.no_grad()
+def weighted_surface(
+    spam: Spam, vertices: Float[Tensor, "V 3"], faces: Int[Tensor, "F 3"], shape_codes: Float[Tensor, "Q Ds"]
+) -> CanonicalSurface:
+    """A mesh of an identity's surface with the part weights at its vertices."""
+    weights = spam.confidences(vertices, shape_codes)
+    of_part = tuple(torch.nonzero(weights[:, q] > 1 / 3)[:, 0] for q in range(spam.part_count))
     return CanonicalSurface(vertices, faces, vertex_normals(vertices, faces), weights, weights.argmax(-1), of_part)
 
 

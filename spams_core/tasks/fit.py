@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping
@@ -17,25 +15,30 @@ import torch
 from tyro.conf import Positional
 
 from spams_core.data.fit import Fit, write_fit
-from spams_core.data.recording import read_sequence, read_subject, read_true_parts
-from spams_core.data.sequence import DepthSequence, SubjectPoints
+from spams_core.data.recording import read_sequence
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
 from spams_core.fitting.controls import LIVE_WEIGHTS, Controls, WeightChange
-from spams_core.fitting.observation import Observation
 from spams_core.fitting.result import build_fit
 from spams_core.fitting.settings import SolveSettings
 from spams_core.fitting.solve import Solver
 from spams_core.fitting.starts import articulated_start, encoder_start, mean_start
-from spams_core.geometry.tsdf import observe_distance
-from spams_core.io.archive import hash_file, require_new
+from spams_core.io.archive import require_new
 from spams_core.models.pose_encoder import read_pose_encoder, require_same_codes
-from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
-from spams_core.resources import resource_path
-from spams_core.settings import json_ready, parse_frames, settings_to_dict
+from spams_core.settings import parse_frames, settings_to_dict
+from spams_core.tasks.observing import (
+    LabelSource,
+    Method,
+    default_model,
+    input_hashes,
+    observe_frames,
+    read_matching_segmenter,
+    stored_points,
+)
+from spams_core.tasks.refit import refit
 
 __all__ = [
     "LIVE_WEIGHTS",
@@ -53,7 +56,6 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-Method = Literal["spam", "npm"]
 Preset = Literal["fast", "accurate", "paper"]
 
 PRESETS: Mapping[Preset, SolveSettings] = {
@@ -72,9 +74,6 @@ PRESETS: Mapping[Preset, SolveSettings] = {
 _LONGEST_INTERVAL_S = 0.25
 """Frames farther apart in time say nothing of each other's motion."""
 
-_STORED_POINTS = 3000
-"""Observed points that a fit keeps per frame: enough to look at, 100 kB."""
-
 
 @dataclass(frozen=True)
 class FitSettings:
@@ -92,7 +91,7 @@ class FitSettings:
     """How long and how finely to fit; paper has the paper's sizes and wants a GPU."""
     frames: str = ":"
     """Frames to fit, as start:stop:step."""
-    labels: Literal["segmenter", "recording"] = "segmenter"
+    labels: LabelSource = "segmenter"
     """Where the part of each point comes from: the segmenter, or the recording's folder labels/, to tell the error of
     the fit from that of the segmenter."""
     device: DeviceName = "auto"
@@ -103,35 +102,18 @@ class FitSettings:
     """Which readings belong to the subject."""
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""
+    start_from: Path | None = None
+    """A fit of this recording whose chosen frames are fitted anew, from their neighbours and with its shape; all other
+    frames are taken over as they are."""
+    reseed: tuple[str, ...] = ()
+    """Parts that start anew in these frames, from the neighbours' or the mean pose; without names the whole body does.
+    """
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: it must be 0 or more.")
-
-
-def default_model(method: Method) -> Path:
-    """Folder of the bundled model of a method.
-
-    Raises:
-        InputError: No model of this method is bundled.
-    """
-    if method == "spam":
-        return resource_path("models/human")
-    try:
-        return resource_path("models/human_one_part")
-    except InputError as error:
-        raise InputError(
-            "--method npm needs --model: this installation has no one-part model. Train one: spams train … --one-part."
-        ) from error
-
-
-def _labeller(model: Path, method: Method) -> Path:
-    """The segmenter of a fit: the model's own; one part needs no labels, and may borrow the bundled one."""
-    own = model / "segmenter"
-    if method == "npm" and not own.exists():
-        # The predicted canonical coordinates place and align a body of one part all the same.
-        return default_model("spam") / "segmenter"
-    return own
+        if self.reseed and self.start_from is None:
+            raise InputError("--reseed needs --start-from, the fit whose parts start anew.")
 
 
 def live_weights(settings: FitSettings) -> dict[str, float]:
@@ -154,6 +136,8 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     started = time.perf_counter()
     device = choose_device(settings.device)
     solve = settings.solve or PRESETS[settings.preset]
+    if settings.start_from is not None:
+        return (yield from refit(settings, solve, controls))
     require_new(settings.out)
     sequence = read_sequence(settings.sequence, settings.subject)
     chosen = parse_frames(settings.frames, sequence.frame_count)
@@ -164,34 +148,15 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     if (settings.method == "npm") != (spam.part_count == 1):
         needed = "one part" if settings.method == "npm" else "several parts"
         raise InputError(f"--method {settings.method} needs a model of {needed}; {model} has {spam.part_count}.")
-    segmenter = read_segmenter(_labeller(model, settings.method), device)
-    if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
-        raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
+    segmenter = read_matching_segmenter(model, settings.method, spam, device)
     encoder = None
     if solve.pose_encoder and (model / "encoder").exists():
         encoder = read_pose_encoder(model / "encoder", device)
         require_same_codes(encoder, spam, model / "encoder")
     generator = np.random.default_rng(settings.seed)
-    subjects: list[SubjectPoints] = []
-    labelled: list[CloudLabels] = []
-    for start in range(0, len(frames), 4):
-        chunk = [read_subject(sequence, int(t)) for t in frames[start : start + 4]]
-        subjects += chunk
-        labelled += label_clouds(segmenter, [seen.points_world for seen in chunk], sequence.camera, generator)
-        yield Progress(min(start + 4, len(frames)), len(frames), "Labelling the points")
-    clouds, times_s = [seen.points_world for seen in subjects], [float(t) / sequence.fps for t in frames]
-    labelled = agree_on_sides(labelled, clouds, segmenter.settings.part_names, times_s)
-    if settings.labels == "recording":
-        labelled = [
-            _with_true_parts(sequence, int(t), seen, found)
-            for t, seen, found in zip(frames, subjects, labelled, strict=True)
-        ]
-    if spam.part_count == 1:
-        labelled = [dataclasses.replace(found, labels=np.zeros_like(found.labels)) for found in labelled]
-    observations = [
-        _observe(sequence, int(t), seen, found, device)
-        for t, seen, found in zip(frames, subjects, labelled, strict=True)
-    ]
+    subjects, labelled, observations = yield from observe_frames(
+        sequence, frames, segmenter, settings.labels, spam, generator, device
+    )
     adjacent = torch.full((len(frames) - 1,), interval_s <= _LONGEST_INTERVAL_S)
     random = torch.Generator().manual_seed(settings.seed)
     yield Progress(1, 1, "Placing the body")
@@ -212,10 +177,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         if report.preview:
             report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
         yield report
-    observed = []
-    for seen, found in zip(subjects, labelled, strict=True):
-        rows = generator.permutation(len(seen.points_world))[:_STORED_POINTS]
-        observed.append((seen.points_world[rows], seen.normals_world[rows], found.labels[rows].astype(np.int32)))
+    observed = [stored_points(*pair, generator) for pair in zip(subjects, labelled, strict=True)]
     manifest: dict[str, Any] = {
         "task": "fit",
         "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
@@ -243,43 +205,3 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     write_fit(settings.out, result)
     return result
-
-
-def _with_true_parts(sequence: DepthSequence, t: int, seen: SubjectPoints, found: CloudLabels) -> CloudLabels:
-    """The labels of the recording where it has any, those of the segmenter elsewhere."""
-    truth = read_true_parts(sequence, t, seen, found.probabilities.shape[1])
-    if truth is None:
-        raise InputError(f"{sequence.name} has no folder labels/ with true parts. Fit it with --labels segmenter.")
-    return dataclasses.replace(found, labels=np.where(truth >= 0, truth, found.labels).astype(np.int32))
-
-
-def _observe(
-    sequence: DepthSequence, t: int, seen: SubjectPoints, found: CloudLabels, device: torch.device
-) -> Observation:
-    depth_m, mask = sequence.read_depth_m(t), sequence.read_mask(t)
-    parts = np.full(depth_m.shape, -1, dtype=np.int8)
-    parts[seen.pixels[:, 1], seen.pixels[:, 0]] = found.labels
-    spread = torch.from_numpy(found.canonical_sigma).float()
-    return Observation(
-        torch.from_numpy(seen.points_world).to(device),
-        torch.from_numpy(seen.normals_world).to(device),
-        torch.from_numpy(found.labels.astype(np.int64)).to(device),
-        torch.from_numpy(found.canonical).float().to(device),
-        # 0.05 units, 6 cm, is a usual error; points that are much surer do not outweigh all others.
-        (1 / (1 + (spread / 0.05).square())).to(device),
-        observe_distance(depth_m, mask, sequence.camera, parts, device),
-    )
-
-
-def input_hashes(sequence: Path, model: Path, method: Method) -> dict[str, str]:
-    """Hashes of what a fit is made from: the camera, the model's networks, and the segmenter where it is borrowed."""
-    files = {"camera": sequence / "camera.json"} if (sequence / "camera.json").is_file() else {}
-    files |= {f"model/{part.parent.name}": part for part in sorted(model.glob("*/arrays.safetensors"))}
-    labeller = _labeller(model, method)
-    if labeller.parent != model:
-        files["bundled/segmenter"] = labeller / "arrays.safetensors"
-    hashes = {name: hash_file(path) for name, path in files.items()}
-    if "camera" not in hashes:
-        camera = json.dumps(json_ready(read_sequence(sequence).camera), sort_keys=True)
-        hashes["camera"] = hashlib.sha256(camera.encode()).hexdigest()
-    return hashes

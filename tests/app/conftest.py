@@ -133,9 +133,12 @@ class BallFitter:
     closed_at: float = 0.0
     controls: list[Any] = field(default_factory=list)
     """What each run was given to change its weights with."""
+    settings: list[Any] = field(default_factory=list)
+    """What each run was to do."""
 
     def fit(self, settings: Any, controls: Any = None) -> Task[Fit]:
         self.controls.append(controls)
+        self.settings.append(settings)
         whole = ball_fit(sequence=str(settings.sequence))
         try:
             for step in range(self.steps):

@@ -152,7 +152,10 @@ def test_other_recordings_can_be_opened_and_queued_while_a_fit_runs(
     panel.next_button.click()
     assert panel._form_area.isVisible()
     assert not panel.fit_button.isVisible()
+    assert window.height() <= 800, "the panel's content does not make the window taller"
     panel.enqueue_button.click()
+    assert panel.queue_panel.isVisible()
+    assert not panel._form_area.isVisible()
     qtbot.waitUntil(lambda: states(window) == ["done", "running"], timeout=20_000)
     assert window.session.fit is None, "what is done does not push aside what is open"
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
