@@ -87,6 +87,7 @@ class Editing(QObject):
     @Slot(object)
     def _on_fit(self, _: object) -> None:
         self._forget()
+        self.changed.emit(self.state)
         self.suggest()
 
     @Slot(int)
@@ -97,19 +98,25 @@ class Editing(QObject):
     def _forget(self) -> None:
         """Another model or fit: the old edits mean nothing any more."""
         bench = self._editor.workbench
-        sizes = [d.shape[:2] for d in (bench.shape_directions, bench.pose_directions)] if bench is not None else []
+        sizes = [self.state.shape_sigma.shape, self.state.pose.sigma.shape]
+        if bench is not None:
+            sizes = [directions.shape[:2] for directions in (bench.shape_directions, bench.pose_directions)]
         self.undo_stack.clear()
         self.suggested = {}
         self._settled = self.state = EditState.neutral(*sizes)
         self._editor.set_state(self.state)
         self._editor.request(dragging=False)
-        self.changed.emit(self.state)
 
     # --- edits ----------------------------------------------------------------------------------------------------
 
     def _change(self, state: EditState, text: str, *, dragging: bool = False) -> None:
-        """Show a state and, unless it is still being dragged, remember the way to it."""
-        if dragging:
+        """Show a state and, unless it is still being dragged, remember the way to it.
+
+        While a model is being loaded nothing can be edited.
+        """
+        if self._editor.workbench is None:
+            self.changed.emit(self.state)
+        elif dragging:
             self._show(state, dragging=True)
         elif not same_state(state, self._settled):
             before, self._settled = self._settled, state

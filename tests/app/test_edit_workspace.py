@@ -296,13 +296,14 @@ def written(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
     return calls
 
 
-def accept(window: Any, command: str, qtbot: Any, **fields: Any) -> Any:
-    """Choose a command, fill its dialog in and press Save."""
+def accept(window: Any, command: str, qtbot: Any, **fields: Any) -> list[str]:
+    """Choose a command, fill its dialog in and press Save. Returns the formats that it offers."""
     from app.edit.saving import SaveDialog
 
     window.commands.actions[command].trigger()
     dialog = window.findChild(SaveDialog)
     assert dialog.isVisible()
+    offered = [dialog.format.itemData(index) for index in range(dialog.format.count())]
     for name, value in fields.items():
         field = getattr(dialog, name)
         if name == "format":
@@ -311,7 +312,7 @@ def accept(window: Any, command: str, qtbot: Any, **fields: Any) -> Any:
             field.setValue(value)
     with qtbot.waitSignal(window.jobs.exported, timeout=5_000):
         next(button for button in dialog.buttons.buttons() if button.text() == "Save").click()
-    return dialog
+    return offered
 
 
 def test_every_frame_is_saved_with_its_edit(edit: Any, written: Any, fit_folder: Path, qtbot: Any) -> None:
@@ -338,8 +339,8 @@ def test_the_walk_is_saved_as_a_fit_or_where_the_shape_changes_as_meshes(
     edit: Any, written: Any, shape_moves: bool, qtbot: Any
 ) -> None:
     edit.editing.set_blend(pose_amount=0.5, shape_amount=float(shape_moves))
-    dialog = accept(edit, "edit.walk", qtbot, frames=5, format="obj" if shape_moves else "fit")
-    assert (dialog.format.findData("fit") < 0) == shape_moves
+    offered = accept(edit, "edit.walk", qtbot, frames=5, format="obj" if shape_moves else "fit")
+    assert offered == (["ply", "obj"] if shape_moves else ["fit", "ply", "obj"])
     ((name, motion, _, *rest),) = written
     assert name == ("bake_meshes" if shape_moves else "bake_fit")
     fit, shares = ball_fit(), np.linspace(0, 1, 5)[:, None, None]
@@ -350,3 +351,14 @@ def test_the_walk_is_saved_as_a_fit_or_where_the_shape_changes_as_meshes(
     else:
         assert motion.shape_codes.shape == fit.shape_codes.shape
         assert rest[0] is None, "nothing was observed on the way"
+
+
+def test_sliders_rest_while_another_model_is_loaded(edit: Any, qtbot: Any) -> None:
+    edit.editor.load()
+    slider = edit.edit_workspace.codes_panel.shape_sliders[0]
+    slider.setValue(100)
+    assert slider.value() == 0
+    assert not edit.editing.state.changes_anything
+    qtbot.waitUntil(lambda: edit.editor.workbench is not None, timeout=5_000)
+    slider.setValue(100)
+    assert edit.editing.sigma("shape")[0, 0] == 1.0
