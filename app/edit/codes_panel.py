@@ -182,7 +182,7 @@ class CodesPanel(QWidget):
         content.setObjectName("panel")
         layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
-        layout.setSpacing(10)
+        layout.setSpacing(7)
         layout.addWidget(self._hint)
         layout.addLayout(self._chips)
         layout.addWidget(self.symmetric)
@@ -248,7 +248,7 @@ class CodesPanel(QWidget):
         _empty(self._chips)
         _empty(self._rows)
         self.parts, self.shape_sliders, self.pose_sliders, self._values, self._scales = [], [], [], {}, []
-        self._hint.setText("Standard deviations of the training bodies, added to the body on screen.")
+        self._hint.setText("Standard deviations, added to the body on screen.")
         for index, (title, color) in enumerate(zip(part_titles(names), part_colors(names), strict=True)):
             chip = QPushButton(_dot(color), title)
             chip.setObjectName("chip")
@@ -266,12 +266,12 @@ class CodesPanel(QWidget):
         for kind, sliders, count in kinds:
             heading, scale = QLabel(kind.capitalize()), SigmaScale()
             heading.setObjectName("heading")
-            heading.setContentsMargins(0, 8, 0, 2)
+            heading.setContentsMargins(0, 4, 0, 2)
             scale.set_theme(self._theme)
             self._scales.append(scale)
-            self._rows.addWidget(heading, row, 0, 1, 3)
-            self._rows.addWidget(scale, row + 1, 1)
-            row += 2
+            self._rows.addWidget(heading, row, 0)
+            self._rows.addWidget(scale, row, 1, Qt.AlignmentFlag.AlignBottom)
+            row += 1
             for k in range(min(_SHOWN_DIRECTIONS, count)):
                 self._add_row(row, kind, k, sliders)
                 row += 1
