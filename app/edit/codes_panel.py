@@ -314,8 +314,10 @@ class CodesPanel(QWidget):
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
         self._theme = theme
-        for widget in (*self._values, *self._scales):
-            widget.set_theme(theme)
+        for slider in self._values:
+            slider.set_theme(theme)
+        for scale in self._scales:
+            scale.set_theme(theme)
 
     @Slot(object)
     def show_state(self, _: EditState) -> None:

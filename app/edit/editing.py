@@ -189,7 +189,8 @@ class Editing(QObject):
 
     def take(self, slot: str, codes: Codes) -> None:
         """Put a body into slot A or B."""
-        self._change(dataclasses.replace(self.state, **{slot.lower(): codes}), f"body {slot}")
+        body: dict[str, Any] = {slot.lower(): codes}
+        self._change(dataclasses.replace(self.state, **body), f"body {slot}")
 
     def set_blend(self, *, dragging: bool = False, **fields: Any) -> None:
         """Change how A and B are blended, by the names of `EditState`, and show the blend."""
@@ -204,7 +205,8 @@ class Editing(QObject):
         chosen = list(getattr(self.state, f"{kind}_parts") or (True,) * count)
         chosen[part] = goes
         amount = getattr(self.state, f"{kind}_amount") or 1.0
-        self.set_blend(**{f"{kind}_parts": tuple(chosen), f"{kind}_amount": amount})
+        fields: dict[str, Any] = {f"{kind}_parts": tuple(chosen), f"{kind}_amount": amount}
+        self.set_blend(**fields)
 
     @Slot()
     def pin(self) -> None:

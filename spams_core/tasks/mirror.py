@@ -26,7 +26,7 @@ def opposite_parts(part_names: Sequence[str]) -> tuple[int | None, ...]:
     found: list[int | None] = []
     for name in part_names:
         side = next((side for side in swap if name.startswith(side)), None)
-        other = swap[side] + name.removeprefix(side) if side is not None else None
+        other = swap[side] + name.removeprefix(side) if side is not None else ""
         found.append(list(part_names).index(other) if other in part_names else None)
     return tuple(found)
 
