@@ -23,6 +23,7 @@ from torch import Tensor
 __all__ = [
     "CAMERA_FROM_UPRIGHT",
     "CANONICAL_PER_METRE",
+    "posed_from_world",
     "transform_points",
     "world_from_posed",
 ]
@@ -49,3 +50,13 @@ def world_from_posed(
 ) -> Float[Tensor, "*batch N 3"]:
     """Posed frame (canonical units) to world frame (metres): R · x / c + t."""
     return points_posed @ root_rotation.mT / CANONICAL_PER_METRE + root_translation_m.unsqueeze(-2)
+
+
+def posed_from_world(
+    points_world: Float[np.ndarray, "*batch 3"],
+    root_rotation: Float[np.ndarray, "3 3"],
+    root_translation_m: Float[np.ndarray, "3"],
+) -> Float[np.ndarray, "*batch 3"]:
+    """World frame (metres) to posed frame (canonical units), the inverse of `world_from_posed`: Rᵀ (x − t) · c."""
+    posed: np.ndarray = (points_world - root_translation_m) @ root_rotation * CANONICAL_PER_METRE
+    return posed

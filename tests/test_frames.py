@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from spams_core.frames import CANONICAL_PER_METRE, transform_points, world_from_posed
+from spams_core.frames import CANONICAL_PER_METRE, posed_from_world, transform_points, world_from_posed
 from spams_core.geometry.rigid import rotation_from_vector
 
 
@@ -27,3 +27,10 @@ def test_transform_reads_as_its_name():
     b_from_a[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
     b_from_a[:3, 3] = [10, 20, 30]
     assert np.allclose(transform_points(b_from_a, np.array([[1.0, 2.0, 3.0]])), [[8, 21, 33]])
+
+
+def test_world_to_posed_is_the_way_back():
+    points, shift = torch.randn(7, 3, dtype=torch.float64), torch.randn(3, dtype=torch.float64)
+    rotation = rotation_from_vector(torch.randn(3, dtype=torch.float64))
+    world = world_from_posed(points, rotation, shift)
+    np.testing.assert_allclose(posed_from_world(*(x.numpy() for x in (world, rotation, shift))), points.numpy())

@@ -234,6 +234,7 @@ class CodesPanel(QWidget):
         self._seed_label.setObjectName("muted")
         self.seed = QSpinBox()
         self.seed.setRange(0, 999_999)
+        self.seed.setMinimumHeight(26)
         self.seed.setToolTip("Counts up with each draw; undo and an earlier number repeat a body")
         self.seed.setAccessibleName("Seed")
 
@@ -248,7 +249,7 @@ class CodesPanel(QWidget):
         _empty(self._chips)
         _empty(self._rows)
         self.parts, self.shape_sliders, self.pose_sliders, self._values, self._scales = [], [], [], {}, []
-        self._hint.setText("Standard deviations, added to the body on screen.")
+        self._hint.setText("In standard deviations of the training bodies.")
         for index, (title, color) in enumerate(zip(part_titles(names), part_colors(names), strict=True)):
             chip = QPushButton(_dot(color), title)
             chip.setObjectName("chip")

@@ -219,6 +219,28 @@ class Editing(QObject):
         """Take the keyframe under the playhead away."""
         self._change(self.state.without_key(self._session.frame), "remove keyframe")
 
+    def held(self, reach: int) -> EditState:
+        """The state with which a pull begins: keyframes `reach` frames before and after hold what is there now.
+
+        Args:
+            reach: 0 adds none.
+        """
+        frame, state = self._session.frame, self.state
+        if reach > 0:
+            ends = [frame - reach, frame + reach]
+            edits = [self.state.pose_edit(at) for at in (*ends, frame)]
+            for at, edit in zip((*ends, frame), edits, strict=True):
+                if 0 <= at < max(1, self._session.frame_count):
+                    state = state.with_key(at, edit)
+        return state
+
+    def pull(self, start: EditState, frame: int, part: int, sigma: np.ndarray[Any, Any], *, dragging: bool) -> None:
+        """Set a part's pose deviations at a frame, on top of the state in which a pull began."""
+        edit = start.pose_edit(frame)
+        new = edit.sigma.copy()
+        new[part] = sigma
+        self._change(start.with_pose_edit(frame, PoseEdit(new, edit.shift)), "pull", dragging=dragging)
+
     @property
     def key_frames(self) -> list[int]:
         """Frames with a keyframe."""

@@ -212,13 +212,13 @@ class Editor(QObject):
             shapes.append(shape)
             poses.append(pose)
         changes = any(not np.array_equal(shape, shapes[0]) for shape in shapes)
-        rotation, translation = self._place()
+        rotation, translation = self.place()
         return EditedMotion(
             np.stack(shapes) if changes else shapes[0], np.stack(poses),
             np.broadcast_to(rotation, (count, 3, 3)), np.broadcast_to(translation, (count, 3)), np.arange(count),
         )  # fmt: skip
 
-    def _place(self) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
+    def place(self) -> tuple[Float[np.ndarray, "3 3"], Float[np.ndarray, "3"]]:
         """Rotation and place of the body at the playhead."""
         fit, row = self._session.fit, self._session.track_row(self._session.frame)
         if fit is not None and row is not None and self._session.live is None:
@@ -240,7 +240,7 @@ class Editor(QObject):
             return
         fit, row = self._session.fit, self._session.track_row(self._session.frame)
         shape, pose = self.codes_at(self._session.frame)
-        rotation, translation = self._place()
+        rotation, translation = self.place()
         fitted = None
         if fit is not None and row is not None and self._session.live is None:
             fitted = fit if np.array_equal(shape, fit.shape_codes) else None

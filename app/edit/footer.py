@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from spams_core.resources import part_titles
 
@@ -25,8 +25,9 @@ class Footer(QWidget):
     """Buttons of commands, and `warning`."""
 
     def __init__(
-        self, editing: Editing, editor: Editor, keys: Sequence[QAction], save: QAction, parent: QWidget | None = None
-    ) -> None:
+        self, editing: Editing, editor: Editor, keys: Sequence[QAction], drag: QAction, save: QAction,
+        parent: QWidget | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -55,10 +56,28 @@ class Footer(QWidget):
             button.setIconSize(QSize(16, 16))
             row.addWidget(button)
         layout.addLayout(row)
+        row = QHBoxLayout()
+        button = QToolButton()
+        button.setDefaultAction(drag)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        row.addWidget(button, 1)
+        self.reach = QSpinBox()
+        self.reach.setRange(0, 999)
+        self.reach.setMinimumHeight(26)
+        self.reach.setPrefix("± ")
+        self.reach.setSuffix(" frames")
+        self.reach.setSpecialValueText("all frames")
+        self.reach.setToolTip(
+            "How far a pull reaches in time: keyframes that many frames away hold what was there. "
+            "Without it a pull counts in all frames, or at the keyframe where there are some."
+        )
+        self.reach.setAccessibleName("Reach of a pull in frames")
+        row.addWidget(self.reach)
+        layout.addLayout(row)
         button = QToolButton()
         button.setDefaultAction(save)
         button.setObjectName("primary")
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         button.setSizePolicy(self.sizePolicy())
         layout.addWidget(button)
         # Playing and dragging change the codes many times a second; the sentence may lag a little.

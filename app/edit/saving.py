@@ -56,6 +56,7 @@ class SaveDialog(QDialog):
                 self.format.addItem(text, name)
         self.frames = QSpinBox()
         self.frames.setRange(2, 10_000)
+        self.frames.setMinimumHeight(26)
         self.frames.setValue(_DEFAULT_FRAMES)
         said = QLabel(hint)
         said.setObjectName("muted")

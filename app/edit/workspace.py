@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from app.edit.codes_panel import CodesPanel
     from app.edit.footer import Footer
     from app.edit.map_panel import MapPanel
+    from app.edit.pulling import Puller
     from app.main_window import MainWindow
 
 __all__ = ["EditWorkspace"]
@@ -32,6 +33,7 @@ class EditWorkspace(Workspace):
     blend_panel: BlendPanel | None = None
     map_panel: MapPanel | None = None
     footer: Footer | None = None
+    puller: Puller | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -70,6 +72,12 @@ class EditWorkspace(Workspace):
                 "caret-double-right", lambda: any(frame > window.session.frame for frame in editing.key_frames),
             ),
             Command(
+                "edit.pull", "Pull the Surface", self._switch_pulling,
+                "Drag points of the body in the fit's view; its part follows", "D", "hand-grabbing",
+                lambda: window.session.has_body and window.editor.workbench is not None,
+                lambda: self.puller is not None and self.puller.on,
+            ),
+            Command(
                 "edit.save", "Save as New Fit…", self.saving.ask_fit, "Write all frames with their edits as a new fit",
                 "", "floppy-disk", lambda: window.session.fit is not None and editing.state.changes_anything,
             ),
@@ -88,9 +96,24 @@ class EditWorkspace(Workspace):
     def menu(self) -> tuple[str, ...]:
         """Keyframes, saving and the model apart."""
         return (
-            "edit.reset", "-", "edit.pin", "edit.unpin", "edit.key_back", "edit.key_forward", "-", "edit.save",
+            "edit.reset", "-", "edit.pin", "edit.unpin", "edit.key_back", "edit.key_forward", "-", "edit.pull", "-",
+            "edit.save",
             "edit.walk", "-", "model.explore",
         )  # fmt: skip
+
+    def _switch_pulling(self, on: bool) -> None:
+        if self.puller is not None:
+            self.puller.set_on(on)
+
+    def leave(self) -> None:
+        """Elsewhere the mouse turns the camera."""
+        self._switch_pulling(False)
+
+    def close(self) -> None:
+        """End the puller's thread; a stack that dies full would announce its steps to commands that are gone."""
+        self._window.editing.undo_stack.clear()
+        if self.puller is not None:
+            self.puller.close()
 
     def _go_to_key(self, direction: int) -> None:
         """To the nearest keyframe in a direction."""
@@ -105,6 +128,7 @@ class EditWorkspace(Workspace):
         from app.edit.codes_panel import CodesPanel
         from app.edit.footer import Footer
         from app.edit.map_panel import MapPanel
+        from app.edit.pulling import Puller
 
         window = self._window
         self.codes_panel = CodesPanel(window.editing, window.theme)
@@ -112,7 +136,11 @@ class EditWorkspace(Workspace):
         self.map_panel = MapPanel(window.editing, window.editor, window.theme)
         actions = window.commands.actions
         keys = [actions[f"edit.{name}"] for name in ("key_back", "pin", "unpin", "key_forward")]
-        self.footer = Footer(window.editing, window.editor, keys, actions["edit.save"])
+        self.footer = Footer(window.editing, window.editor, keys, actions["edit.pull"], actions["edit.save"])
+        if window.viewport is not None:
+            self.puller = Puller(
+                window.session, window.editing, window.editor, window.viewport, self.footer.reach.value
+            )
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title, hint in (

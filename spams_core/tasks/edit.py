@@ -122,6 +122,19 @@ class Workbench:
         result: np.ndarray = (vertices + flow).cpu().numpy()
         return result
 
+    @torch.no_grad()
+    def point_in_poses(
+        self,
+        point: Float[np.ndarray, "3"],
+        shape_codes: Float[np.ndarray, "Q Ds"],
+        pose_codes: Float[np.ndarray, "M Q Dp"],
+    ) -> Float[np.ndarray, "M 3"]:
+        """One canonical point in many poses; posed frame, canonical units."""
+        here, shape = self._tensor(point)[None], self._tensor(shape_codes)
+        flow = self.spam.flow(here, shape, self._tensor(pose_codes), self.spam.confidences(here, shape))
+        result: np.ndarray = (here + flow)[:, 0].cpu().numpy()
+        return result
+
     def mirror_maps(self) -> tuple[Float[np.ndarray, "Q K K"], Float[np.ndarray, "Q K K"]]:
         """For shape and for pose: deviations of a limb to those that move the opposite one as its mirror image."""
         return mirror_maps(

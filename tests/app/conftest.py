@@ -74,6 +74,9 @@ class BallBench:
         training = (0.1 * random.normal(size=(40, 2, size)).astype(np.float32) for size in (8, 4))
         return BallBench(np.zeros((2, 8), np.float32), np.zeros((2, 4), np.float32), *directions, *training)
 
+    def point_in_poses(self, point: np.ndarray, shape_codes: np.ndarray, pose_codes: np.ndarray) -> np.ndarray:
+        return np.stack([self.pose_vertices(point[None], shape_codes, codes)[0] for codes in pose_codes])
+
     def mirror_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """As if each direction of a limb mirrored the same one of the opposite limb, turned around."""
         flip = -np.broadcast_to(np.eye(6), (len(self.part_names), 6, 6))

@@ -12,8 +12,9 @@ import pytest
 from fits import ball_fit
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QEvent, Qt
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 
 from app.edit.state import EditState, Key, PoseEdit, same_state
 from spams_core.progress import Progress, Task
@@ -362,3 +363,58 @@ def test_sliders_rest_while_another_model_is_loaded(edit: Any, qtbot: Any) -> No
     qtbot.waitUntil(lambda: edit.editor.workbench is not None, timeout=5_000)
     slider.setValue(100)
     assert edit.editing.sigma("shape")[0, 0] == 1.0
+
+
+# --- pulling ----------------------------------------------------------------------------------------------------------
+
+
+def mouse(widget: Any, kind: Any, x: float, y: float) -> None:
+    """A mouse event in a widget's pixels."""
+    from PySide6.QtCore import QPointF
+    from PySide6.QtGui import QMouseEvent
+
+    up = kind == QEvent.Type.MouseButtonRelease
+    left, none = Qt.MouseButton.LeftButton, Qt.MouseButton.NoButton
+    place = QPointF(x, y)
+    held = none if up else left
+    event = QMouseEvent(kind, place, widget.mapToGlobal(place), left, held, Qt.KeyboardModifier.NoModifier)
+    QApplication.sendEvent(widget, event)
+
+
+@pytest.mark.parametrize("reach", [0, 4])
+def test_a_pulled_point_follows_the_pointer(edit: Any, reach: int, qtbot: Any) -> None:
+    edit.session.frame = 4
+    edit.edit_workspace.footer.reach.setValue(reach)
+    # The mean pose: the stand-in's random codes move the fitted ball out of the view.
+    edit.editing.set_blend(pose_amount=1.0)
+    before = {frame: edit.editor.codes_at(frame)[1] for frame in range(10)}
+    puller, camera = edit.edit_workspace.puller, edit.viewport.world_camera
+    edit.commands.actions["edit.pull"].trigger()
+    edit.commands.actions["view.left"].trigger()  # the stand-in moves along x, where the sensor looks
+    qtbot.waitUntil(lambda: edit.session.edited is not None and not edit.session.edited.preview, timeout=5_000)
+    body = edit.session.edited
+    front = int(np.linalg.norm(body.vertices_world - camera.GetPosition(), axis=1).argmin())
+    x, y, _ = puller.pixels(body.vertices_world[front : front + 1])[0]
+    goal = body.vertices_world[front] + [0.1, 0, 0]
+    to_x, to_y, _ = puller.pixels(goal[None])[0]
+    eye = camera.GetPosition()
+    mouse(edit.viewport, QEvent.Type.MouseButtonPress, x, y)
+    for share in (0.3, 0.6, 1.0):
+        mouse(edit.viewport, QEvent.Type.MouseMove, x + share * (to_x - x), y + share * (to_y - y))
+    mouse(edit.viewport, QEvent.Type.MouseButtonRelease, to_x, to_y)
+    qtbot.waitUntil(lambda: puller.idle and edit.editing.undo_stack.count() == 2, timeout=5_000)
+    qtbot.waitUntil(lambda: edit.editor.idle, timeout=5_000)
+    QTest.qWait(50)
+    assert camera.GetPosition() == eye, "the camera stays"
+    moved = edit.session.edited.vertices_world[front]
+    assert moved[0] - body.vertices_world[front, 0] == pytest.approx(0.1, abs=0.015), "to 12.5 mm"
+    assert edit.timeline.strip.keys == ([0, 4, 8] if reach else [])
+    for frame, pose in before.items():
+        share = 1.0 if not reach else max(0.0, 1 - abs(frame - 4) / reach)
+        added = (edit.editor.codes_at(frame)[1] - pose).sum()
+        assert added == pytest.approx(0.8 * 0.1 * share, abs=0.012), frame
+    edit.editing.undo_stack.undo()
+    assert not edit.timeline.strip.keys
+    np.testing.assert_array_equal(edit.editor.codes_at(4)[1], before[4])
+    edit.turn_to("inspect")
+    assert not puller.on

@@ -9,6 +9,7 @@ from spams_core.geometry.mesh import Mesh
 from spams_core.tasks.code_map import CodeMap
 from spams_core.tasks.edit import Workbench, interpolate_codes, open_workbench
 from spams_core.tasks.mirror import opposite_parts
+from spams_core.tasks.pull import pull
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +101,24 @@ def test_the_map_measures_in_deviations_of_the_training_codes():
     far[1] += 4 * directions[1, 1]
     assert plane.unusual(far) == [1]
     assert plane.unusual(plane.mean) == []
+
+
+@pytest.mark.parametrize("limb", ["left_arm", "right_leg"])
+def test_a_pulled_point_comes_within_the_tolerance_and_other_parts_stay(bench: Workbench, mean_body: Mesh, limb: str):
+    part = bench.part_names.index(limb)
+    tip = mean_body.vertices[np.where(mean_body.vertex_parts == part, -mean_body.vertices[:, 1], -9).argmax()]
+    wanted = bench.mean_pose.copy()
+    wanted[part] += 0.8 * bench.pose_directions[part, 0] - 0.6 * bench.pose_directions[part, 1]
+    here, target = bench.point_in_poses(tip, bench.mean_shape, np.stack([bench.mean_pose, wanted]))
+    assert np.linalg.norm(target - here) > 0.05
+    none = np.zeros(bench.pose_directions.shape[1])
+    sigma = pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, target)
+    codes = bench.mean_pose.copy()
+    codes[part] += (sigma @ bench.pose_directions[part]).astype(np.float32)
+    reached = bench.point_in_poses(tip, bench.mean_shape, codes[None])[0]
+    assert np.linalg.norm(reached - target) < 0.01
+    # The nearest pose is wanted, and a pose with 1 deviation in all is known to reach the target.
+    assert np.linalg.norm(sigma) < 1.0 + 1e-2
+    far = pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, target + 5)
+    assert np.abs(far).max() <= 3.0
+    assert pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, here) == pytest.approx(none, abs=1e-3)
