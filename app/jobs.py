@@ -173,7 +173,9 @@ class Jobs(QObject):
 
     def _on_labels(self, worker: TaskWorker, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
         if worker is self.labelling and "points_world" in preview:
-            self._reader.set_labels(int(preview["frame"][0]), preview["points_world"], preview["labels"])
+            self._reader.set_labels(
+                int(preview["frame"][0]), preview["points_world"], preview["labels"], preview.get("confidences")
+            )
 
     def _on_labelled(self, worker: TaskWorker, segmentation: Any) -> None:
         if worker is self.labelling and segmentation is not None and not self._session.part_names:

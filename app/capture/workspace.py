@@ -15,6 +15,7 @@ from app.workspace import Workspace
 
 if TYPE_CHECKING:
     from app.capture.depth_image import Tool
+    from app.capture.labels_panel import LabelsPanel
     from app.capture.subject_panel import SubjectPanel
     from app.main_window import MainWindow
 
@@ -27,6 +28,7 @@ class CaptureWorkspace(Workspace):
     id, title, hint = "capture", "Capture", "Look at the recording before it is fitted"
     columns = (True, False, False)
     panel: SubjectPanel | None = None
+    labels: LabelsPanel | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -54,6 +56,11 @@ class CaptureWorkspace(Workspace):
             tool("pick", "capture.pick", "Pick the Person", "Click on the person in the depth image", "cursor"),
             tool("box", "capture.box", "Draw a Box", "Drag a rectangle around what to keep", "selection"),
             Command(
+                "capture.confidence", "Colour Points by Confidence", self._color_by_confidence,
+                "Where the body parts are sure and where not, before any fit", "Shift+C", "gauge", possible,
+                lambda: self._window.session.cloud_colors == "confidence",
+            ),
+            Command(
                 "capture.reset", "Reset the Subject", subject.reset, "Keep what the recording's masks say", "",
                 "arrow-counter-clockwise", possible,
             ),
@@ -70,6 +77,7 @@ class CaptureWorkspace(Workspace):
 
     def make_panel(self) -> QWidget:
         """Its controls."""
+        from app.capture.labels_panel import LabelsPanel
         from app.capture.marks import Marks
         from app.capture.subject_panel import SubjectPanel
 
@@ -83,11 +91,14 @@ class CaptureWorkspace(Workspace):
         )
         self.panel.set_theme(self._window.theme)
         self.capturing.read.connect(self.panel.show_frame)
+        self.labels = LabelsPanel(self._window.session, actions["capture.confidence"])
         inside = QWidget()
         inside.setObjectName("panel")
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(12, 12, 12, 12)
+        layout.setSpacing(14)
         layout.addWidget(self.panel)
+        layout.addWidget(self.labels)
         layout.addStretch(1)
         scroll = QScrollArea()
         scroll.setObjectName("panel")
@@ -107,6 +118,9 @@ class CaptureWorkspace(Workspace):
         self._take_tool("look")
         if self.capturing.marks is not None:
             self.capturing.marks.show_box(None)
+
+    def _color_by_confidence(self, on: bool) -> None:
+        self._window.session.cloud_colors = "confidence" if on else "part"
 
     def _take_tool(self, name: Tool) -> None:
         if name != "look":
