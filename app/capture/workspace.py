@@ -15,6 +15,7 @@ from app.workspace import Workspace
 
 if TYPE_CHECKING:
     from app.capture.depth_image import Tool
+    from app.capture.facts_card import FactsCard
     from app.capture.labels_panel import LabelsPanel
     from app.capture.subject_panel import SubjectPanel
     from app.main_window import MainWindow
@@ -29,6 +30,7 @@ class CaptureWorkspace(Workspace):
     columns = (True, False, False)
     panel: SubjectPanel | None = None
     labels: LabelsPanel | None = None
+    facts: FactsCard | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -77,6 +79,7 @@ class CaptureWorkspace(Workspace):
 
     def make_panel(self) -> QWidget:
         """Its controls."""
+        from app.capture.facts_card import FactsCard
         from app.capture.labels_panel import LabelsPanel
         from app.capture.marks import Marks
         from app.capture.subject_panel import SubjectPanel
@@ -97,6 +100,8 @@ class CaptureWorkspace(Workspace):
         layout = QVBoxLayout(inside)
         layout.setContentsMargins(12, 12, 12, 12)
         layout.setSpacing(14)
+        self.facts = FactsCard(self._window)
+        layout.addWidget(self.facts)
         layout.addWidget(self.panel)
         layout.addWidget(self.labels)
         layout.addStretch(1)
@@ -110,11 +115,15 @@ class CaptureWorkspace(Workspace):
     def enter(self) -> None:
         """Depth image beside the input view."""
         self.capturing.enter()
+        if self.facts is not None:
+            self.facts.set_active(True)
         self._on_subject()
 
     def leave(self) -> None:
         """No more frames are read for it."""
         self.capturing.leave()
+        if self.facts is not None:
+            self.facts.set_active(False)
         self._take_tool("look")
         if self.capturing.marks is not None:
             self.capturing.marks.show_box(None)
@@ -159,3 +168,5 @@ class CaptureWorkspace(Workspace):
         """End the threads."""
         self.capturing.close()
         self.subject.close()
+        if self.facts is not None:
+            self.facts.close_thread()

@@ -207,3 +207,19 @@ def test_parts_are_labelled_anew_for_another_subject(
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=5_000)
     assert asked[0] == (room[0], 0, subject(capture))
     qtbot.waitUntil(lambda: capture.session.cloud.labels is not None, timeout=5_000)
+
+
+def test_facts_follow_the_subject(capture: Any, room: tuple[Path, list[Shot]], qtbot: Any) -> None:
+    card = capture.capture_workspace.facts
+    qtbot.waitUntil(lambda: card.values["Images"].text() == "240 × 200 pixels", timeout=10_000)
+    assert card.values["Duration"].text() == "6 frames at 15 per second, 0.4 s"
+    assert card.values["Floor"].text() == "found"
+    assert card.values["Camera"].text() == "looks 14° downwards, 1.67 m above the floor"
+    assert "touches the image's border" in card.problem.text()
+    assert "depth_scale in camera.json is wrong" in card.problem.text()  # a room is no person
+    capture.capture_workspace.subject.pick(*middle_of(room[1][0], WALKER))
+    settled(capture, qtbot, lambda settings: settings.keep == "picked")
+    qtbot.waitUntil(lambda: card.values["Subject"].text().startswith("1.6"), timeout=10_000)
+    assert not card.problem.isVisible()
+    capture.documents.close_all()
+    assert card.values["Subject"].text() == "–"
