@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QGridLayout, QLabel, QSizePolicy, QVBoxLayout
 
 from app.latest import Job, LatestWins
 from spams_core.errors import InputError
@@ -34,6 +34,8 @@ class FactsCard(QFrame):
         self.setObjectName("card")
         heading = QLabel("Recording")
         heading.setObjectName("heading")
+        for fixed in (self, heading):  # or else they take the room that a warning leaves
+            fixed.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.values = {title: QLabel("–") for title in _TITLES}
         self.problem = QLabel()
         self.problem.setObjectName("problem")

@@ -46,6 +46,7 @@ class SubjectEditing(QObject):
         self._window = window
         self._thread = LatestWins("subject", self)
         self._wanted: SubjectSettings | None = None
+        self._settle: Any = None
         self._made: DepthSequence | None = None
         self._path: Path | None = None
         self._quiet = QTimer(self)
@@ -78,7 +79,8 @@ class SubjectEditing(QObject):
         if settings is None or not self.possible:
             return
         try:
-            self._submit(dataclasses.replace(settings, **values), None, reframe)
+            # A pick or a box that is still being looked for is not forgotten over a slider.
+            self._submit(dataclasses.replace(settings, **values), self._settle if self.busy else None, reframe)
         except InputError as error:
             self.refused.emit(str(error))
 
@@ -112,7 +114,7 @@ class SubjectEditing(QObject):
     def _submit(self, settings: SubjectSettings, settle: Any, reframe: bool) -> None:
         sequence = self._window.session.sequence
         assert sequence is not None
-        self._wanted = settings
+        self._wanted, self._settle = settings, settle
         job = partial(_isolate, sequence, settings, settle, self._window.session.frame, reframe)
         self._thread.submit(
             Job(job, partial(self._on_made, sequence.path, settings), partial(self._on_refused, settings))

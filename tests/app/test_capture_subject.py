@@ -223,3 +223,13 @@ def test_facts_follow_the_subject(capture: Any, room: tuple[Path, list[Shot]], q
     assert not card.problem.isVisible()
     capture.documents.close_all()
     assert card.values["Subject"].text() == "–"
+
+
+def test_a_slider_does_not_forget_a_box_on_its_way(capture: Any, qtbot: Any) -> None:
+    editing = capture.capture_workspace.subject
+    editing.change(far_m=4.2, remove_floor=True)
+    editing.box(30, 30, 110, 180)
+    editing.change(near_m=1.0)
+    settled(capture, qtbot, lambda settings: settings.near_m == 1.0)
+    assert subject(capture).box_low_m is not None
+    assert subject(capture).far_m == 4.2
