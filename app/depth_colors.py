@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["CONFIDENCE_RAMP", "DEPTH_RAMP", "ramp_colors"]
+__all__ = ["CONFIDENCE_RAMP", "DEPTH_RAMP", "UNSURE", "ramp_colors"]
 
 DEPTH_RAMP = np.array([[253, 231, 120], [122, 209, 129], [42, 150, 160], [70, 90, 170], [84, 50, 130]], dtype=float)
 """Near to far: yellow, green, teal, blue, violet."""
@@ -14,6 +14,9 @@ CONFIDENCE_RAMP = np.array(
     [[215, 60, 72], [240, 178, 70], [236, 226, 130], [96, 190, 140], [46, 140, 170]], dtype=float
 )
 """Unsure to sure: red, amber, pale yellow, blue; no red stands against green."""
+
+UNSURE = 0.5
+"""Confidence that gets the ramp's first colour, as does everything below: a coin toss between two parts."""
 
 
 def ramp_colors(share: Float[np.ndarray, "*batch"], ramp: Float[np.ndarray, "K 3"]) -> UInt8[np.ndarray, "*batch 3"]:

@@ -16,8 +16,12 @@ def _input(session: Session) -> str:
     cloud = session.cloud
     if cloud is None:
         return "no points in this frame" if session.sequence is not None else "no recording"
-    known = session.cloud_colors == "part" and cloud.labels is not None
-    return f"{len(cloud.points_world):,} points by {'part' if known else 'distance'}"
+    meaning = "distance"
+    if session.cloud_colors == "part" and cloud.labels is not None:
+        meaning = "part"
+    elif session.cloud_colors == "confidence" and cloud.confidences is not None:
+        meaning = "confidence"
+    return f"{len(cloud.points_world):,} points by {meaning}"
 
 
 def _fit(session: Session, residual_mm: float | None) -> str:

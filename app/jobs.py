@@ -20,6 +20,7 @@ from spams_core.tasks import TASKS
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
+    from spams_core.data.subject import SubjectSettings
 
 __all__ = ["Jobs", "run_task"]
 
@@ -90,10 +91,10 @@ class Jobs(QObject):
             self.fitting.cancel()
             QTimer.singleShot(_LET_GO_MS, partial(self._leave_fit, self.fitting))
 
-    def start_labelling(self, path: Path, first: int) -> None:
+    def start_labelling(self, path: Path, first: int, subject: SubjectSettings | None = None) -> None:
         """Label the recording's points in the background, the visible frame first."""
         self.stop_labelling()
-        worker = self.labelling = self._launch("labels", _label(path, first), every_preview=True)
+        worker = self.labelling = self._launch("labels", _label(path, first, subject), every_preview=True)
         worker.previewed.connect(partial(self._on_labels, worker))
         worker.succeeded.connect(partial(self._on_labelled, worker))
         worker.failed.connect(self._on_labelling_failed)
@@ -172,7 +173,9 @@ class Jobs(QObject):
 
     def _on_labels(self, worker: TaskWorker, preview: Mapping[str, np.ndarray[Any, Any]]) -> None:
         if worker is self.labelling and "points_world" in preview:
-            self._reader.set_labels(int(preview["frame"][0]), preview["points_world"], preview["labels"])
+            self._reader.set_labels(
+                int(preview["frame"][0]), preview["points_world"], preview["labels"], preview.get("confidences")
+            )
 
     def _on_labelled(self, worker: TaskWorker, segmentation: Any) -> None:
         if worker is self.labelling and segmentation is not None and not self._session.part_names:
@@ -198,8 +201,8 @@ def run_task(name: str, settings: Any, *others: Any) -> Task[Any]:
     return (yield from TASKS[name].function(settings, *others))
 
 
-def _label(path: Path, first: int) -> Generator[Progress, None, Any]:
+def _label(path: Path, first: int, subject: SubjectSettings | None) -> Generator[Progress, None, Any]:
     kind = TASKS["segment"].settings
-    settings = kind(sequence=path)
+    settings = kind(sequence=path) if subject is None else kind(sequence=path, subject=subject)
     yield from TASKS["segment"].function(dataclasses.replace(settings, frames=str(first)))
     return (yield from TASKS["segment"].function(settings))

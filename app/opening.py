@@ -16,7 +16,7 @@ from spams_core.data.recording import is_recording, read_sequence, read_subject
 from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
 
-__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit"]
+__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit", "survey_points"]
 
 _SURVEY_FRAMES = 5
 
@@ -98,16 +98,17 @@ def _survey_sequence(sequence: DepthSequence) -> Survey:
     if not clouds:
         assert problem is not None
         raise problem
-    return _survey(np.concatenate(clouds), sequence.camera.world_from_camera)
+    return survey_points(np.concatenate(clouds), sequence.camera.world_from_camera)
 
 
 def survey_fit(fit: Fit, sequence: DepthSequence | None) -> Survey:
     """Where a fitted body is over all its frames."""
     pose = sequence.camera.world_from_camera if sequence is not None else np.diag([1.0, -1.0, -1.0, 1.0])
-    return _survey(fit.vertices_world[:, ::7].reshape(-1, 3), pose)
+    return survey_points(fit.vertices_world[:, ::7].reshape(-1, 3), pose)
 
 
-def _survey(points_world: Float[np.ndarray, "N 3"], world_from_camera: Float[np.ndarray, "4 4"]) -> Survey:
+def survey_points(points_world: Float[np.ndarray, "N 3"], world_from_camera: Float[np.ndarray, "4 4"]) -> Survey:
+    """Where some points are; the camera stands where its pose says."""
     # Depth edges throw single points far off the body; they must not decide where the camera looks.
     low, high = np.percentile(points_world, [0.5, 99.5], axis=0)
     sensor, axis = world_from_camera[:3, 3], world_from_camera[:3, 2]

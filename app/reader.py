@@ -22,6 +22,9 @@ __all__ = ["CloudReader"]
 _AHEAD = 6
 _SAME_POINT_M = 0.03
 
+_Labels = tuple[np.ndarray, np.ndarray, "np.ndarray | None"]
+"""Labelled points [N, 3] in metres, their parts [N] and, from the segmenter, those parts' probabilities [N]."""
+
 
 class CloudReader(QObject):
     """Keeps `session.cloud` at the session's frame."""
@@ -36,7 +39,7 @@ class CloudReader(QObject):
         self._thread = LatestWins("cloud reader", self)
         self._clouds: OrderedDict[int, FrameCloud] = OrderedDict()
         self._bytes = 0
-        self._labels: dict[int, tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "N"]]] = {}
+        self._labels: dict[int, _Labels] = {}
         self._generation = 0
         self._direction = 1
         session.frame_changed.connect(self._on_frame)
@@ -53,9 +56,15 @@ class CloudReader(QObject):
         """Frames whose part labels are known."""
         return sorted(self._labels)
 
-    def set_labels(self, frame: int, points_world: Float[np.ndarray, "N 3"], labels: Int[np.ndarray, "N"]) -> None:
+    def set_labels(
+        self,
+        frame: int,
+        points_world: Float[np.ndarray, "N 3"],
+        labels: Int[np.ndarray, "N"],
+        confidences: Float[np.ndarray, "N"] | None = None,
+    ) -> None:
         """Part labels of some points of a frame; the other points of that frame take their nearest neighbour's."""
-        self._labels[frame] = (points_world, labels)
+        self._labels[frame] = (points_world, labels, confidences)
         self._forget(frame)
         if frame == self._session.frame:
             self._request()
@@ -74,7 +83,7 @@ class CloudReader(QObject):
         if fit is not None:
             for row, frame in enumerate(fit.frame_indices.tolist()):
                 seen = fit.observation(row)
-                self._labels[frame] = (seen.points_world, seen.labels)
+                self._labels[frame] = (seen.points_world, seen.labels, None)
         self._restart()
 
     def _restart(self) -> None:
@@ -137,14 +146,16 @@ class CloudReader(QObject):
 
 
 def _bytes(cloud: FrameCloud) -> int:
-    return sum(a.nbytes for a in (cloud.points_world, cloud.normals_world, cloud.labels) if a is not None)
+    return sum(
+        a.nbytes for a in (cloud.points_world, cloud.normals_world, cloud.labels, cloud.confidences) if a is not None
+    )
 
 
 def _read(
     sequence: DepthSequence | None,
     fit: Fit | None,
     frame: int,
-    known: tuple[Float[np.ndarray, "N 3"], Int[np.ndarray, "N"]] | None,
+    known: _Labels | None,
 ) -> FrameCloud | None:
     """The frame's cloud from the recording, or what the fit kept of it; None where there is nothing."""
     from spams_core.data.recording import read_subject
@@ -157,11 +168,13 @@ def _read(
         seen = fit.observation(int(rows[0]))
         return FrameCloud(frame, seen.points_world, None, seen.labels)
     subject = read_subject(sequence, frame)
-    labels = None
+    labels = confidences = None
     if known is not None and len(known[0]):
         if len(known[0]) == len(subject.points_world):
-            labels = np.asarray(known[1])
+            labels, confidences = np.asarray(known[1]), known[2]
         else:
             distance, nearest = nearest_points(subject.points_world, known[0])
             labels = np.where(distance < _SAME_POINT_M, np.asarray(known[1])[nearest], -1)
-    return FrameCloud(frame, subject.points_world, subject.normals_world, labels)
+            if known[2] is not None:
+                confidences = np.where(distance < _SAME_POINT_M, known[2][nearest], 0.0)
+    return FrameCloud(frame, subject.points_world, subject.normals_world, labels, confidences)

@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
-from app.depth_colors import DEPTH_RAMP, ramp_colors
+from app.depth_colors import CONFIDENCE_RAMP, DEPTH_RAMP, UNSURE, ramp_colors
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
@@ -156,6 +156,8 @@ class Scene(QObject):
         self._on_body()
 
     def _cloud_colors(self, cloud: FrameCloud) -> UInt8[np.ndarray, "N 3"]:
+        if self._session.cloud_colors == "confidence" and cloud.confidences is not None:
+            return ramp_colors((cloud.confidences - UNSURE) / (1 - UNSURE), CONFIDENCE_RAMP)
         if self._session.cloud_colors == "part" and cloud.labels is not None and len(self._palette):
             return self._part_colors(cloud.labels)
         return self._depth_colors(cloud.points_world)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is
 
 __all__ = ["BodyPaint", "CloudColors", "EditedBody", "FrameCloud", "LiveFit", "Session"]
 
-CloudColors = Literal["part", "depth"]
+CloudColors = Literal["part", "depth", "confidence"]
 V = TypeVar("V")
 
 
@@ -30,12 +30,14 @@ class FrameCloud:
         points_world: [N, 3] metres.
         normals_world: [N, 3] unit, or None where only the fit's points are known.
         labels: [N] part of each point, or None until they are known.
+        confidences: [N] probability of that part, 0 where it is unknown; None until the segmenter has said it.
     """
 
     frame: int
     points_world: Float[np.ndarray, "N 3"]
     normals_world: Float[np.ndarray, "N 3"] | None
     labels: Int[np.ndarray, "N"] | None
+    confidences: Float[np.ndarray, "N"] | None = None
 
 
 @dataclass(frozen=True)

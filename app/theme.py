@@ -227,6 +227,10 @@ QPushButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; border
 QPushButton#chip {{ border-radius: 11px; padding: 3px 9px; text-align: left; background: transparent; }}
 QPushButton#chip:hover {{ background: {t.raised}; }}
 QPushButton#chip:checked {{ background: {t.raised}; border-color: {t.accent}; }}
+QToolButton#outlined {{ background: {t.raised}; border-color: {t.border_strong}; padding: 4px 9px; }}
+QToolButton#outlined:hover {{ border-color: {t.muted}; }}
+QToolButton#outlined:checked {{ border-color: {t.accent}; color: {t.accent}; }}
+QToolButton#outlined:disabled {{ color: {t.faint}; border-color: {t.border}; }}
 QLineEdit, QComboBox {{
     background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};

@@ -54,7 +54,8 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
             return settings_from_dict(typing.cast(type, hint), value)
         if hint is Path or (Path in typing.get_args(hint) and isinstance(value, str)):
             return Path(value)
-        if isinstance(value, list) and tuple in map(typing.get_origin, (hint, *typing.get_args(hint))):
+        origins: list[Any] = [typing.get_origin(kind) for kind in (hint, *typing.get_args(hint))]
+        if isinstance(value, list) and tuple in origins:
             return tuple(value)
         return value
 

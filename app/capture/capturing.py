@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.capture.depth_image import DepthImage
 from app.latest import Job, LatestWins
@@ -20,7 +20,13 @@ __all__ = ["Capturing"]
 
 
 class Capturing(QObject):
-    """Between the session and what Capture shows."""
+    """Between the session and what Capture shows.
+
+    Signals:
+        read: A frame was read and is shown.
+    """
+
+    read = Signal(object)
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -80,6 +86,7 @@ class Capturing(QObject):
             self._range = (sequence.path, read.range_m)
             if frame == session.frame:
                 self.image.show_frame(read)
+                self.read.emit(read)
 
     def _on_failed(self, sequence: DepthSequence, frame: int, error: Exception) -> None:
         session = self._window.session

@@ -31,6 +31,7 @@ class Fitting(QObject):
         super().__init__(window)
         self._window = window
         self._panel: FitPanel | None = None
+        self._recording: Path | None = None
         self.queue = FitQueue(window.jobs, self)
         self.run_list = RunList(window, self.queue)
         window.jobs.fit_finished.connect(self._on_finished)
@@ -230,8 +231,20 @@ class Fitting(QObject):
     def _on_sequence(self, *_: object) -> None:
         if self._panel is not None:
             self._panel.show_recording(self._window.session.sequence)
-        self._suggest_output()
+        self._take_subject()
         self._on_jobs()
+
+    def _take_subject(self) -> None:
+        """Fit what Capture shows as the subject; a recording whose subject changes keeps the form's other values."""
+        sequence, form = self._window.session.sequence, self._panel.form if self._panel is not None else None
+        if sequence is None or form is None:
+            return
+        from spams_core.data.subject import SubjectSettings
+
+        form.set_fixed(subject=sequence.subject or SubjectSettings())
+        if sequence.path != self._recording:
+            self._recording = sequence.path
+            self._suggest_output()
 
     def _suggest_output(self) -> None:
         sequence = self._window.session.sequence

@@ -20,7 +20,7 @@ from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.plane import Plane, find_floor
 from spams_core.settings import settings_from_dict
 
-__all__ = ["fitted_subject", "isolate", "sequence_floor"]
+__all__ = ["Room", "fitted_subject", "isolate", "sequence_floor"]
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +44,16 @@ def isolate(sequence: DepthSequence, settings: SubjectSettings) -> DepthSequence
     """The same recording whose masks mark the subject as the settings find it, within the masks that it has.
 
     Floor and background are looked for when the first mask is read, in all readings, masked or not. Masks are kept once
-    made; they may be read from several threads.
+    made; they may be read from several threads. A sequence that is isolated already begins anew, with what is known of
+    its room.
 
     Raises:
         InputError: The picked pixel is not in the recording; reading a mask raises it where that pixel has no reading.
     """
+    room = sequence.room or Room(sequence)
+    sequence = dataclasses.replace(room.sequence, subject=settings, room=room)
     if settings.changes_nothing:
-        return dataclasses.replace(sequence, subject=settings)
+        return sequence
     if settings.keep == "picked" and settings.pick is not None:
         frame, u, v = settings.pick
         if not (frame < sequence.frame_count and u < sequence.camera.width and v < sequence.camera.height):
@@ -58,7 +61,7 @@ def isolate(sequence: DepthSequence, settings: SubjectSettings) -> DepthSequence
                 f"the picked pixel (frame {frame}, column {u}, row {v}) is not in {sequence.name}: it has "
                 f"{sequence.frame_count} frames of {sequence.camera.width}×{sequence.camera.height}. Pick another."
             )
-    return dataclasses.replace(sequence, read_mask=_Isolation(sequence, settings).mask, subject=settings)
+    return dataclasses.replace(sequence, read_mask=_Isolation(room, settings).mask)
 
 
 def fitted_subject(manifest: Mapping[str, Any]) -> SubjectSettings:
@@ -108,9 +111,55 @@ class _Found:
     middle_world: Float[np.ndarray, "3"]
 
 
+class Room:
+    """What rests in a recording; each is looked for once, when it is asked for first.
+
+    Attributes:
+        sequence: The recording with its own masks.
+    """
+
+    def __init__(self, sequence: DepthSequence) -> None:
+        self.sequence = sequence
+        self._floors: dict[int, Plane | None] = {}
+        self._background_m: Float[np.ndarray, "H W"] | None = None
+        self._lock = threading.Lock()
+
+    def floor(self, seed: int = 0) -> Plane | None:
+        """The floor in the world frame; None where none is seen.
+
+        Raises:
+            InputError: A frame cannot be read.
+        """
+        with self._lock:
+            if seed not in self._floors:
+                self._floors[seed] = sequence_floor(self.sequence, seed=seed)
+            return self._floors[seed]
+
+    def background_m(self) -> Float[np.ndarray, "H W"]:
+        """Depth of what is there in most frames, in metres, 0 where it is unknown.
+
+        Raises:
+            InputError: A frame cannot be read.
+        """
+        with self._lock:
+            if self._background_m is None:
+                self._background_m = _background_m(self.sequence)
+            return self._background_m
+
+
+def _background_m(sequence: DepthSequence) -> Float[np.ndarray, "H W"]:
+    frames = np.unique(np.linspace(0, sequence.frame_count - 1, _BACKGROUND_FRAMES).astype(int)).tolist()
+    stack = np.sort(np.stack([sequence.read_depth_m(t) for t in frames]), axis=0)
+    known = (stack > 0).sum(0)
+    place = len(stack) - known + np.floor(_BACKGROUND_QUANTILE * np.maximum(known - 1, 0)).astype(int)
+    taken = np.take_along_axis(stack, np.minimum(place, len(stack) - 1)[None], axis=0)[0]
+    background: np.ndarray = np.where(known > _KNOWN_SHARE * len(stack), taken, 0.0)
+    return background
+
+
 class _Isolation:
-    def __init__(self, sequence: DepthSequence, settings: SubjectSettings) -> None:
-        self._sequence, self._settings = sequence, settings
+    def __init__(self, room: Room, settings: SubjectSettings) -> None:
+        self._room, self._sequence, self._settings = room, room.sequence, settings
         self._found: dict[int, _Found] = {}
         self._lock = threading.RLock()
 
@@ -126,22 +175,10 @@ class _Isolation:
 
     @cached_property
     def _floor(self) -> Plane | None:
-        floor = sequence_floor(self._sequence, seed=self._settings.seed)
+        floor = self._room.floor(self._settings.seed)
         if floor is None:
             logger.warning("%s: no floor is seen, none is removed", self._sequence.name)
         return floor
-
-    @cached_property
-    def _background_m(self) -> Float[np.ndarray, "H W"]:
-        """Depth of the room, 0 where it is unknown."""
-        sequence = self._sequence
-        frames = np.unique(np.linspace(0, sequence.frame_count - 1, _BACKGROUND_FRAMES).astype(int)).tolist()
-        stack = np.sort(np.stack([sequence.read_depth_m(t) for t in frames]), axis=0)
-        known = (stack > 0).sum(0)
-        place = len(stack) - known + np.floor(_BACKGROUND_QUANTILE * np.maximum(known - 1, 0)).astype(int)
-        taken = np.take_along_axis(stack, np.minimum(place, len(stack) - 1)[None], axis=0)[0]
-        background: np.ndarray = np.where(known > _KNOWN_SHARE * len(stack), taken, 0.0)
-        return background
 
     def _candidates(self, t: int) -> tuple[Bool[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
         """Readings that pass all tests of their own place; and the depth image."""
@@ -164,7 +201,7 @@ class _Isolation:
         return kept, depth_m
 
     def _stands_out(self, depth_m: Float[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-        background = self._background_m
+        background = self._room.background_m()
         before: np.ndarray = (background == 0) | (depth_m < background - self._settings.background_gap_m)
         return before & (depth_m > 0)
 

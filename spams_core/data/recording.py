@@ -45,8 +45,8 @@ def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSe
     are logged as a warning.
 
     Raises:
-        InputError: Something in the recording is missing, invalid or incomplete, or `subject` picks a pixel that it does
-            not have; reading a frame raises it as well.
+        InputError: Something in the recording is missing, invalid or incomplete, or `subject` picks a pixel that it
+            does not have; reading a frame raises it as well.
     """
     source = open_source(path, ReadingSettings())
     if source.guessed:

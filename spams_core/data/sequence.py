@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -15,6 +15,9 @@ from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.tsdf import closed_silhouette
+
+if TYPE_CHECKING:
+    from spams_core.data.isolation import Room
 
 __all__ = ["DepthSequence", "SubjectPoints", "subject_points", "subject_silhouette"]
 
@@ -34,6 +37,7 @@ class DepthSequence:
         read_ground_truth: Frame index → Mesh in metres, world frame, one topology; None where there is none.
         frame_names: The files' numbers, for messages and for gaps in the numbering.
         subject: How the subject was told from the rest within the recording's own masks; None where these decide alone.
+        room: What is known of the resting scene, where the subject was looked for.
     """
 
     name: str
@@ -46,6 +50,7 @@ class DepthSequence:
     read_ground_truth: Callable[[int], Mesh] | None
     frame_names: tuple[str, ...]
     subject: SubjectSettings | None = None
+    room: Room | None = None
 
 
 @dataclass(frozen=True)

@@ -73,14 +73,15 @@ class SubjectSettings:
         if (self.box_low_m is None) != (self.box_high_m is None):
             raise InputError("the subject's box needs both box_low_m and box_high_m. Give the other one as well.")
         if self.box_low_m is not None and self.box_high_m is not None:
-            corners = (*self.box_low_m, *self.box_high_m)
+            corners: tuple[float, ...] = (*self.box_low_m, *self.box_high_m)  # of any length where a file holds them
             if len(corners) != 6 or not all(map(math.isfinite, corners)):
                 raise InputError("the subject's box needs x, y and z in metres for each of its two corners.")
             if not all(low < high for low, high in zip(self.box_low_m, self.box_high_m, strict=True)):
                 raise InputError(
                     f"the subject's box is empty: {self.box_low_m} is not below {self.box_high_m}. Exchange them."
                 )
-        if self.pick is not None and (len(self.pick) != 3 or min(self.pick) < 0):
+        pick: tuple[int, ...] = self.pick or (0, 0, 0)
+        if len(pick) != 3 or min(pick) < 0:
             raise InputError(f"subject pick is {self.pick}. Give frame, column and row, counted from 0.")
         if self.keep == "picked" and self.pick is None:
             raise InputError("keep picked needs a pixel on the subject. Give pick: frame, column and row.")

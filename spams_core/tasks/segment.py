@@ -86,8 +86,8 @@ class Segmentation:
 def segment(settings: SegmentSettings) -> Task[Segmentation]:
     """Label every point of the subject in the chosen frames.
 
-    Reports once per frame; the preview holds `frame` [1], `points_world` [N, 3] and `labels` [N] as this frame alone
-    suggests them. In the result, all frames agree on what is left and right.
+    Reports once per frame; the preview holds `frame` [1], `points_world` [N, 3], `labels` [N] and `confidences` [N],
+    their probabilities, as this frame alone suggests them. In the result, all frames agree on what is left and right.
 
     Raises:
         InputError: The recording or the model is missing or broken, a frame shows no subject, the frames choose
@@ -113,8 +113,12 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
         for t, subject, result in zip(some, read, found, strict=True):
             subjects.append(subject)
             results.append(result)
-            metrics = {"confidence": float(result.probabilities.max(1).mean())}
-            preview = {"frame": np.array([t]), "points_world": subject.points_world, "labels": result.labels}
+            confidences = result.probabilities.max(1)
+            metrics = {"confidence": float(confidences.mean())}
+            preview = {
+                "frame": np.array([t]), "points_world": subject.points_world, "labels": result.labels,
+                "confidences": confidences,
+            }  # fmt: skip
             yield Progress(len(results), len(frames), f"Label frame {sequence.frame_names[t]}", metrics, preview)
     clouds = [subject.points_world for subject in subjects]
     results = agree_on_sides(results, clouds, part_names, [t / sequence.fps for t in frames])

@@ -118,3 +118,26 @@ def test_other_workspaces_hide_the_image_and_read_nothing(capture: Any, qtbot: A
     assert capturing.image.frame is shown
     capture.turn_to("capture")
     qtbot.waitUntil(lambda: capturing.image.frame.frame == 3, timeout=5_000)
+
+
+def test_points_show_how_sure_their_parts_are(capture: Any, qtbot: Any) -> None:
+    cloud = capture.session.cloud
+    # As the segmenter would say it: surer to the right.
+    sure = np.interp(cloud.points_world[:, 0], [-0.5, 0.5], [0.5, 1.0])
+    qtbot.waitUntil(lambda: capture.jobs.labelling is None, timeout=10_000)
+    capture.reader.set_labels(0, cloud.points_world, np.zeros(len(sure), np.int32), sure)
+    qtbot.waitUntil(lambda: capture.session.cloud.confidences is not None, timeout=5_000)
+    np.testing.assert_array_equal(capture.session.cloud.confidences, sure)
+    panel = capture.capture_workspace.labels
+    assert f"Mean confidence {100 * sure.mean():.0f} %" in panel.facts.text()
+    assert f"{100 * (sure < 0.7).mean():.0f} % of the points" in panel.facts.text()
+    capture.commands.actions["capture.confidence"].trigger()
+    assert capture.view_bar.facts()[0].endswith("points by confidence")
+    assert panel.legend.isVisible()
+    colors = np.asarray(capture.scene.input_cloud.data.point_data["color"]).astype(int)
+    left, right = colors[sure.argmin()], colors[sure.argmax()]
+    assert left[0] > left[2] + 100  # red
+    assert right[2] > right[0] + 80  # blue
+    capture.commands.actions["show.part_colors"].trigger()
+    assert not panel.legend.isVisible()
+    assert not capture.commands.actions["capture.confidence"].isChecked()

@@ -114,8 +114,9 @@ def test_masks_of_the_recording_still_hold(scene: Scene) -> None:
     masked = dataclasses.replace(sequence, read_mask=lambda t: shots[t].owner == STANDER)
     isolated = isolate(masked, SubjectSettings(remove_floor=True, keep="largest"))
     assert iou(isolated.read_mask(3), shots[3].readings_of(STANDER)) >= 0.97
-    same = isolate(masked, SubjectSettings())
+    same = isolate(isolated, SubjectSettings())
     assert same.read_mask is masked.read_mask
+    assert same.room is isolated.room
 
 
 def test_the_order_of_reading_changes_nothing(scene: Scene) -> None:

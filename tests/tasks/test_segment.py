@@ -64,6 +64,7 @@ def test_every_point_of_every_frame_is_labelled(recording: Path, model: Path, tm
         assert ((result.confidences[k] >= 1 / 3) & (result.confidences[k] <= 1)).all()
         assert (report.step, report.total, report.preview["frame"].tolist()) == (k + 1, 3, [t])
         np.testing.assert_array_equal(report.preview["labels"], result.labels[k])
+        np.testing.assert_array_equal(report.preview["confidences"], result.confidences[k])
         np.testing.assert_array_equal(report.preview["points_world"], expected)
     archive = read_archive(tmp_path / "out", "segmentation")
     offsets = archive.array("offsets")

@@ -1,0 +1,68 @@
+"""How sure the body parts of the frame on screen are, before any fit."""
+
+from __future__ import annotations
+
+import numpy as np
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
+
+from app.depth_colors import CONFIDENCE_RAMP, UNSURE, ramp_colors
+from app.session import Session
+
+__all__ = ["LabelsPanel"]
+
+_FEW = 0.7
+"""Points below this confidence are counted as unsure."""
+
+
+class LabelsPanel(QWidget):
+    """Mean confidence, share of unsure points, and what the colours mean."""
+
+    def __init__(self, session: Session, color: QAction, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._session = session
+        heading = QLabel("Body parts before the fit")
+        heading.setObjectName("heading")
+        self.facts = QLabel("")
+        self.facts.setObjectName("muted")
+        self.facts.setWordWrap(True)
+        button = QToolButton()
+        button.setObjectName("outlined")
+        button.setDefaultAction(color)
+        color.setIconText("Colour by Confidence")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        steps = np.linspace(UNSURE, 1.0, 4)
+        colors = ramp_colors((steps - UNSURE) / (1 - UNSURE), CONFIDENCE_RAMP).tolist()
+        self.legend = QLabel(
+            "&nbsp;&nbsp; ".join(
+                f"<span style='color:#{r:02x}{g:02x}{b:02x}; font-size:15px'>●</span>&nbsp;"
+                f"{'≤&nbsp;' if index == 0 else ''}{100 * step:.0f}&nbsp;%"
+                for index, (step, (r, g, b)) in enumerate(zip(steps, colors, strict=True))
+            )
+        )
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(8)
+        for widget in (heading, self.facts, button, self.legend):
+            layout.addWidget(widget)
+        session.cloud_changed.connect(self.refresh)
+        session.cloud_colors_changed.connect(self.refresh)
+        self.refresh()
+
+    @Slot()
+    def refresh(self, *_: object) -> None:
+        """Read the frame on screen."""
+        cloud = self._session.cloud
+        known = cloud.confidences if cloud is not None else None
+        if known is None or not len(known):
+            fitted = self._session.fit is not None
+            self.facts.setText("Labels are those of the fit." if fitted else "Not labelled yet.")
+        else:
+            unsure = 100 * float((known < _FEW).mean())
+            self.facts.setText(
+                f"Mean confidence {100 * float(known.mean()):.0f} %; {unsure:.0f} % of the points are below "
+                f"{100 * _FEW:.0f} %."
+            )
+        self.legend.setVisible(self._session.cloud_colors == "confidence" and known is not None)
