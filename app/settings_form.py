@@ -177,6 +177,7 @@ class SettingsForm(QWidget):
             return box
         if kind is bool:
             check = QCheckBox()
+            check.setMinimumHeight(28)
             check.toggled.connect(self._check)
             return check
         if kind is Path:
