@@ -23,20 +23,30 @@ _BYTES_PER_PIXEL = {"mp4": 0.03, "gif": 0.15, "png": 0.6}
 
 def mesh_kind(fit: Fit) -> ExportKind:
     """Meshes, animations and arrays of a fit; its numerics must be loaded by now."""
-    from spams_core.tasks.export import ExportSettings, format_titles, out_name
+    from spams_core.tasks.export import ExportSettings, format_for, format_titles, out_name, program_titles
+
+    shown_program: list[str] = []
 
     def name(chosen: Mapping[str, Any], stem: str) -> str:
         return out_name(chosen["format"], stem)
 
+    def amend(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Another program gets the format that suits it; after that the user's choice of format stays."""
+        program = chosen["program"]
+        changed = bool(shown_program) and shown_program[-1] != program
+        shown_program[:] = [program]
+        return {"format": format_for(program)} if changed and format_for(program) != chosen["format"] else {}
+
     return ExportKind(
         ExportSettings,
-        ("format", "frames", "fps", "out"),
-        {"format": format_titles()},
+        ("program", "format", "frames", "fps", "out"),
+        {"format": format_titles(), "program": program_titles()},
         name,
         partial(_describe, fit),
         partial(run_task, "export"),
         "Export",
         {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
+        amend,
     )
 
 
@@ -70,6 +80,7 @@ def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
             f"{len(plan.recording_frames)} frames, {first} to {last} of the recording · "
             f"{plan.seconds:.3g} s at {fps:g} fps"
         )
+    lines.append(plan.axes)
     return lines
 
 

@@ -76,6 +76,18 @@ def test_a_name_of_the_users_own_stays(opened: Opened, fit_folder: Path, tmp_pat
     assert "mine.npz" in page.form.problem
 
 
+def test_a_program_brings_its_format_and_the_user_may_take_another(opened: Opened, fit_folder: Path) -> None:
+    page = turned_to(opened(fit_folder))
+    page.form.set_value("program", "paraview")
+    assert page.form.value().format == "vtu"
+    assert "Metres, +y up" in page.preview
+    page.form.set_value("format", "stl")
+    assert (page.form.value().program, page.form.value().format) == ("paraview", "stl")
+    page.form.set_value("program", "unreal")
+    assert page.form.value().format == "usd"
+    assert "Centimetres, +z up" in page.preview
+
+
 def test_wrong_frames_are_said_before_the_export(opened: Opened, fit_folder: Path) -> None:
     page = turned_to(opened(fit_folder))
     page.form.set_value("frames", "70:")
