@@ -36,7 +36,7 @@ __all__ = [
 
 logger = logging.getLogger(__name__)
 
-ExportFormat = Literal["ply", "obj", "glb", "glb_animation", "usd", "usdz", "pc2", "vtu", "stl", "csv", "npz"]
+ExportFormat = Literal["ply", "obj", "glb", "glb_animation", "usd", "usdz", "pc2", "vtu", "stl", "csv", "html", "npz"]
 ExportProgram = Literal["any", "blender", "maya", "unreal", "houdini", "paraview"]
 
 
@@ -51,14 +51,14 @@ class ExportSettings:
     format: ExportFormat = "ply"
     """ply, obj: a mesh per frame; glb: the first chosen frame; glb_animation: a morph target per frame, for
     short clips; usd, usdz: one mesh with time samples; pc2: a mesh and the cache that moves it; vtu: a series for
-    ParaView; stl: bare triangles; csv: figures, roots and codes as tables; npz: vertices, faces, part labels,
-    codes and roots."""
+    ParaView; stl: bare triangles; csv: figures, roots and codes as tables; html: a player in one file that needs
+    no network; npz: vertices, faces, part labels, codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
     fps: float | None = None
     """Frames of the recording per second of the export; by default as recorded. Slower than recorded is slow motion."""
     program: ExportProgram = "any"
-    """Who reads it; sets vertical axis, unit and file names. glb, npz and csv always have metres and +y up."""
+    """Who reads it; sets vertical axis, unit and file names. glb, html, npz and csv always have metres and +y up."""
     overwrite: bool = False
     """Replace an earlier export of that name. A folder is replaced only where an export wrote it."""
 

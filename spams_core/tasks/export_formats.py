@@ -17,6 +17,7 @@ from spams_core.errors import InputError
 from spams_core.io.archive import FORMAT_VERSION
 from spams_core.io.glb import write_glb
 from spams_core.io.glb_animation import write_animated_glb
+from spams_core.io.html_player import write_html_player
 from spams_core.io.npz import write_npz
 from spams_core.io.obj import write_obj
 from spams_core.io.pc2 import write_pc2
@@ -208,6 +209,21 @@ def _write_animated_glb(path: Path, job: ExportJob) -> Task[None]:
     yield from stream(job, "Write GLB", lambda frames: write(frames=frames))
 
 
+def _write_html(path: Path, job: ExportJob) -> Task[None]:
+    source, chosen = job.source, list(job.frames)
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for count, vertices in enumerate(job.vertices()):
+        yield Progress(count, len(chosen), f"Measure frame {count + 1} of {len(chosen)}")
+        low, high = np.minimum(low, vertices.min(0)), np.maximum(high, vertices.max(0))
+    write = partial(
+        write_html_player, path, bounds=(low, high), seconds=job.seconds, fps=job.fps,
+        recording_frames=job.recording_frames, residual_m=source.archive.array("residual_m")[chosen],
+        faces=source.faces, vertex_parts=source.vertex_parts, part_names=source.part_names, part_rgb=job.part_rgb,
+        title=job.title, provenance=job.provenance,
+    )  # fmt: skip
+    yield from stream(job, "Write HTML", lambda frames: write(frames=frames))
+
+
 def _write_usd(path: Path, job: ExportJob) -> Task[None]:
     require_usd()
     source = job.source
@@ -256,6 +272,10 @@ FORMATS: dict[str, FormatRow] = {
         "CSV of codes and figures", _write_csvs, lambda v, f: 6_000, fixed_axes=True,
         beside=("frames.csv", "shape_codes.csv", "pose_codes.csv", "manifest.json"),
         bytes_once=lambda v, f: 10_000,
+    ),
+    "html": FormatRow(
+        "HTML player, one file", _write_html, lambda v, f: 8 * v + 40, suffix="html", fixed_axes=True,
+        bytes_once=lambda v, f: 1.33 * v + 16 * f + 19_000,
     ),
     "npz": FormatRow(
         "NPZ arrays", _write_npz, lambda v, f: 12 * v + 2_000, suffix="npz", fixed_axes=True,

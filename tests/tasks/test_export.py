@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import dataclasses
 import json
+import re
 import struct
 
 import numpy as np
@@ -91,6 +93,12 @@ def test_npz_holds_animation_codes_and_roots(fit, tmp_path):
         assert seen["fps"] == 15
 
 
+def block(page: str, name: str) -> str:
+    """What the page holds in one of its data blocks."""
+    (found,) = re.findall(rf'<script id="{name}" type="[^"]*">(.*?)</script>', page, re.DOTALL)
+    return found
+
+
 def provenance(path, kind: str) -> dict:
     if kind in ("usd", "usdz"):
         Usd = pytest.importorskip("pxr.Usd", reason="needs the extra usd")
@@ -101,6 +109,8 @@ def provenance(path, kind: str) -> dict:
     if kind == "npz":
         with np.load(path) as seen:
             return json.loads(str(seen["provenance"]))
+    if kind == "html":
+        return json.loads(block(path.read_text(), "facts"))["provenance"]
     if kind in ("pc2", "vtu", "stl", "csv"):
         return json.loads((path / "manifest.json").read_text())
     head = (path / f"000000.{kind}").read_bytes()[:5000].decode("utf-8", errors="replace")
@@ -310,3 +320,29 @@ def test_a_point_cache_refuses_uneven_frames(tmp_path):
     with pytest.raises(InputError, match="even intervals"):
         run_to_end(export(ExportSettings(tmp_path / "ball", tmp_path / "walk", "pc2")))
     assert not (tmp_path / "walk").exists()
+
+
+def test_html_player_holds_the_animation_and_asks_no_network(tmp_path):
+    write_ball_fit(tmp_path / "ball", sequence="</script><script>alert(1)</script>")
+    truth = ball_fit()
+    run_to_end(export(ExportSettings(tmp_path / "ball", tmp_path / "a.html", "html")))
+    page = (tmp_path / "a.html").read_text()
+    facts = json.loads(block(page, "facts"))
+    assert facts["provenance"]["fit"]["sequence"] == "</script><script>alert(1)</script>"
+    faces, parts, steps = (
+        np.frombuffer(base64.b64decode(block(page, name), validate=True), kind)
+        for name, kind in (("faces", "<u4"), ("parts", "u1"), ("vertices", "<u2"))
+    )
+    assert np.array_equal(faces.reshape(-1, 3), truth.faces)
+    assert np.array_equal(parts, truth.vertex_parts)
+    vertices = facts["low"] + steps.reshape(FRAMES, -1, 3) * np.array(facts["step"])
+    # Half a step of the 2 m that the ball spans.
+    assert np.abs(vertices - truth.vertices_world).max() <= 0.5 * 2.0 / 65535 + 1e-6
+    assert facts["recording_frames"] == [0, 2, 4, 6, 8]
+    assert np.allclose(facts["seconds"], np.arange(FRAMES) * 2 / 15, atol=1e-6)
+    assert facts["residual_mm"] == [5.0] * FRAMES
+    assert facts["part_titles"] == ["Head", "Torso"]
+    assert facts["part_rgb"] == part_colors(["head", "torso"]).tolist()
+    assert "default-src 'none'" in page
+    assert re.findall(r"(?:src|href)\s*=|https?://|import\s|fetch\(|\$[A-Z]+\$", page) == []
+    assert page.count("<script") == page.count("</script>") == 5
