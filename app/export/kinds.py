@@ -59,7 +59,7 @@ def fit_fps(fit: Fit) -> float:
 def _describe(fit: Fit, settings: ExportSettings) -> Sequence[str]:
     from spams_core.tasks.export import plan_export
 
-    plan = plan_export(settings, fit.frame_indices, len(fit.vertex_parts), len(fit.faces), fit_fps(fit))
+    plan = plan_export(settings, fit.frame_indices.tolist(), len(fit.vertex_parts), len(fit.faces), fit_fps(fit))
     return describe_plan(plan, settings.fps or fit_fps(fit))
 
 

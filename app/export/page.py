@@ -101,8 +101,9 @@ class ExportPage(QWidget):
         progress = QVBoxLayout(self._progress)
         progress.setContentsMargins(0, 0, 0, 0)
         progress.setSpacing(6)
-        for widget in (self._message, self._bar, self.cancel_button):
-            progress.addWidget(widget)
+        progress.addWidget(self._message)
+        progress.addWidget(self._bar)
+        progress.addWidget(self.cancel_button)
         upper = QWidget()
         upper.setObjectName("panel")
         place = QVBoxLayout(upper)

@@ -142,7 +142,7 @@ def _pictures(
 
     from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
 
-    plotter = pv.Plotter(off_screen=True, window_size=[settings.width, settings.height], lighting="light kit")
+    plotter: Any = pv.Plotter(off_screen=True, window_size=[settings.width, settings.height], lighting="light kit")
     bottom, top = _BACKGROUNDS[settings.background]
     plotter.set_background(bottom, top=top)
     plotter.enable_anti_aliasing("ssaa")

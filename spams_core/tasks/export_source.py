@@ -66,7 +66,8 @@ class FittedMeshes:
 
     def vertices_world(self, t: int) -> Float[np.ndarray, "V 3"]:
         """Vertices of fitted frame t, metres."""
-        return self.archive.rows("vertices_world", t, t + 1)[0]
+        vertices: np.ndarray = self.archive.rows("vertices_world", t, t + 1)[0]
+        return vertices
 
 
 @dataclass(frozen=True)
