@@ -76,10 +76,8 @@ def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     if len(plan.recording_frames) == 1:
         lines.append(f"Frame {first} of the recording")
     else:
-        lines.append(
-            f"{len(plan.recording_frames)} frames, {first} to {last} of the recording · "
-            f"{plan.seconds:.3g} s at {fps:g} fps"
-        )
+        lines.append(f"{len(plan.recording_frames)} frames, {first} to {last} of the recording")
+        lines.append(f"{plan.seconds:.3g} s at {fps:g} fps")
     lines.append(plan.axes)
     return lines
 

@@ -63,6 +63,8 @@ class ExportPage(QWidget):
         for field, titles in kind.titles.items():
             box = self.form.editor(field)
             assert isinstance(box, QComboBox)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)  # a long title must not widen the panel
             for index in range(box.count()):
                 box.setItemText(index, titles[box.itemData(index)])
         out = self.form.editor("out")

@@ -259,7 +259,7 @@ FORMATS: dict[str, FormatRow] = {
         bytes_once=lambda v, f: 4 * v + 6 * f + 9_000,
     ),
     "pc2": FormatRow(
-        "PC2 point cache with OBJ", _write_pc2, lambda v, f: 12 * v,
+        "PC2 cache with OBJ", _write_pc2, lambda v, f: 12 * v,
         beside=("{name}.obj", "{name}.pc2", "manifest.json"),
         bytes_once=lambda v, f: 30 * v + (3 * _digits(v) + 5) * f + 6_000,
     ),

@@ -88,6 +88,16 @@ def test_a_program_brings_its_format_and_the_user_may_take_another(opened: Opene
     assert "Centimetres, +z up" in page.preview
 
 
+@pytest.mark.parametrize("name", ["meshes", "pictures"])
+def test_the_form_fits_the_panel(opened: Opened, fit_folder: Path, qtbot: Any, name: str) -> None:
+    page = turned_to(opened(fit_folder), name)
+    qtbot.waitUntil(page.form.isVisible, timeout=5_000)
+    qtbot.wait(50)
+    assert page.form.minimumSizeHint().width() <= page.width() - 28  # the margins on both sides
+    for editor in page.form._editors.values():
+        assert editor.mapTo(page, editor.rect().topRight()).x() <= page.width() - 14
+
+
 def test_wrong_frames_are_said_before_the_export(opened: Opened, fit_folder: Path) -> None:
     page = turned_to(opened(fit_folder))
     page.form.set_value("frames", "70:")
