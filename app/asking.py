@@ -70,13 +70,13 @@ class Asking(QObject):
         dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
         self._run(dialog, use)
 
-    def _ask_file(self, title: str, name: str, kinds: str, use: Callable[[Path], None]) -> None:
+    def _ask_file(self, title: str, name: str, kinds: str, use: Callable[[Path], object]) -> None:
         dialog = QFileDialog(self._window, title, str(self._window.last_folder), kinds)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.selectFile(name)
         self._run(dialog, use)
 
-    def _run(self, dialog: QFileDialog, use: Callable[[Path], None]) -> None:
+    def _run(self, dialog: QFileDialog, use: Callable[[Path], object]) -> None:
         def chosen(text: str) -> None:
             try:
                 use(Path(text))

@@ -29,7 +29,7 @@ from spams_core.settings import field_help, settings_from_dict
 
 __all__ = ["PathEdit", "SettingsForm"]
 
-_TITLES = {"out": "Save to", "fps": "Frames per second"}
+_TITLES = {"out": "Save to", "fps": "Frames per second", "program": "For"}
 _ALL_FRAMES = ":"
 _ALL_FRAMES_HINT = "all, or start:stop:step"
 
@@ -177,6 +177,7 @@ class SettingsForm(QWidget):
             return box
         if kind is bool:
             check = QCheckBox()
+            check.setMinimumHeight(28)
             check.toggled.connect(self._check)
             return check
         if kind is Path:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+import tyro
 
+from app.export.pictures import RenderSettings
 from spams_core import cli
 from spams_core.fitting.settings import SolveSettings
 from spams_core.models.spam import COMPACT, PAPER
@@ -79,6 +81,9 @@ def test_shell_line_is_a_command_that_exists(block: Block, command: str) -> None
     elif words[:2] == ["python", "main.py"]:
         assert (ROOT / "main.py").is_file()
         assert len(words) <= 3
+    elif words[:3] == ["python", "-m", "app.export.render"]:
+        if words[3:] != ["--help"]:
+            tyro.cli(RenderSettings, args=words[3:], config=(tyro.conf.FlagCreatePairsOff,))
     else:
         assert command.startswith(FOREIGN)
 

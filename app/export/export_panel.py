@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
 
 from app.export.page import ExportKind, ExportPage
 from app.theme import Theme
@@ -66,13 +66,7 @@ class ExportPanel(QWidget):
         page = self.pages[name] = ExportPage(kind, fit, self._theme)
         page.setObjectName("panel")
         page.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(page)
-        self.tabs.setTabToolTip(self.tabs.addTab(scroll, title), hint)
+        self.tabs.setTabToolTip(self.tabs.addTab(page, title), hint)
         return page
 
     def set_theme(self, theme: Theme) -> None:

@@ -1,4 +1,4 @@
-"""What can be exported: meshes, animations and data."""
+"""What can be exported: meshes, animations and data; pictures and videos."""
 
 from __future__ import annotations
 
@@ -10,30 +10,43 @@ from app.export.page import ExportKind, spoken_bytes
 from app.jobs import run_task
 
 if TYPE_CHECKING:
+    from app.export.pictures import RenderSettings
     from spams_core.data.fit import Fit
     from spams_core.tasks.export import ExportPlan, ExportSettings
 
-__all__ = ["mesh_kind"]
+__all__ = ["mesh_kind", "picture_kind"]
 
 _SHOWN_FILES = 2
+_BYTES_PER_PIXEL = {"mp4": 0.03, "gif": 0.15, "png": 0.6}
+"""Measured on a body before the plain background; good to a factor of two."""
 
 
 def mesh_kind(fit: Fit) -> ExportKind:
     """Meshes, animations and arrays of a fit; its numerics must be loaded by now."""
-    from spams_core.tasks.export import ExportSettings, format_titles, out_name
+    from spams_core.tasks.export import ExportSettings, format_for, format_titles, out_name, program_titles
+
+    shown_program: list[str] = []
 
     def name(chosen: Mapping[str, Any], stem: str) -> str:
         return out_name(chosen["format"], stem)
 
+    def amend(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Another program gets the format that suits it; after that the user's choice of format stays."""
+        program = chosen["program"]
+        changed = bool(shown_program) and shown_program[-1] != program
+        shown_program[:] = [program]
+        return {"format": format_for(program)} if changed and format_for(program) != chosen["format"] else {}
+
     return ExportKind(
         ExportSettings,
-        ("format", "frames", "fps", "out"),
-        {"format": format_titles()},
+        ("program", "format", "frames", "fps", "out"),
+        {"format": format_titles(), "program": program_titles()},
         name,
         partial(_describe, fit),
         partial(run_task, "export"),
         "Export",
         {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
+        amend,
     )
 
 
@@ -46,7 +59,7 @@ def fit_fps(fit: Fit) -> float:
 def _describe(fit: Fit, settings: ExportSettings) -> Sequence[str]:
     from spams_core.tasks.export import plan_export
 
-    plan = plan_export(settings, fit.frame_indices, len(fit.vertex_parts), len(fit.faces), fit_fps(fit))
+    plan = plan_export(settings, fit.frame_indices.tolist(), len(fit.vertex_parts), len(fit.faces), fit_fps(fit))
     return describe_plan(plan, settings.fps or fit_fps(fit))
 
 
@@ -63,8 +76,56 @@ def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     if len(plan.recording_frames) == 1:
         lines.append(f"Frame {first} of the recording")
     else:
-        lines.append(
-            f"{len(plan.recording_frames)} frames, {first} to {last} of the recording · "
-            f"{plan.seconds:.3g} s at {fps:g} fps"
-        )
+        lines.append(f"{len(plan.recording_frames)} frames, {first} to {last} of the recording")
+        lines.append(f"{plan.seconds:.3g} s at {fps:g} fps")
+    lines.append(plan.axes)
+    return lines
+
+
+def picture_kind(fit: Fit) -> ExportKind:
+    """Stills, turntables and videos of a fit; its numerics must be loaded by now."""
+    from app.export.pictures import RenderSettings, render_beside
+
+    def name(chosen: Mapping[str, Any], stem: str) -> str:
+        ending = "" if chosen["kind"] == "sequence" else f"_{chosen['kind']}"
+        return f"{stem}{ending}.{chosen['format']}"
+
+    def amend(chosen: Mapping[str, Any]) -> Mapping[str, Any]:
+        if chosen["kind"] == "still":
+            return {} if chosen["format"] == "png" else {"format": "png"}
+        return {"format": "mp4"} if chosen["format"] == "png" else {}
+
+    return ExportKind(
+        RenderSettings,
+        ("kind", "format", "frames", "speed", "width", "height", "view", "background"),
+        {
+            "kind": {"sequence": "Video of the sequence", "turntable": "Turntable", "still": "Still"},
+            "format": {"mp4": "MP4", "gif": "GIF", "png": "PNG"},
+            "background": {"dark": "Dark", "light": "Light", "white": "White"},
+            "view": {"sensor": "Sensor's side", "back": "Behind", "left": "Left", "right": "Right"},
+        },
+        name,
+        partial(_describe_pictures, fit),
+        render_beside,
+        "Render",
+        {"frames": f"all {fit.frame_count}, or 0:10:2"},
+        amend,
+    )
+
+
+def _describe_pictures(fit: Fit, settings: RenderSettings) -> Sequence[str]:
+    from app.export.pictures import plan_pictures, sidecar_path
+
+    plan = plan_pictures(settings, fit.frame_indices.tolist(), fit_fps(fit))
+    count = len(plan.rows)
+    size = count * settings.width * settings.height * _BYTES_PER_PIXEL[settings.format]
+    first, last = (int(fit.frame_indices[row]) for row in (plan.rows[0], plan.rows[-1]))
+    shown = f"Frame {first}" if first == last else f"Frames {first} to {last}"
+    lines = [
+        f"<b>2 files, roughly {spoken_bytes(size)}</b>",
+        f"{settings.out.name}, {sidecar_path(settings.out).name}",
+        f"{shown} of the recording",
+    ]
+    if settings.kind != "still":
+        lines.append(f"{count} pictures, {plan.seconds:.3g} s at {plan.fps:.3g} fps")
     return lines

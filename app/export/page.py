@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QUrl, Signal, Slot
+from PySide6.QtCore import Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.settings_form import PathEdit, SettingsForm
 from app.theme import Theme, icon
@@ -34,6 +34,7 @@ class ExportKind:
         run: Settings → the task that writes.
         button: Text of the button.
         placeholders: Field → what an empty line means.
+        amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
     """
 
     settings: type[Any]
@@ -44,6 +45,7 @@ class ExportKind:
     run: Callable[[Any], Task[Path]]
     button: str
     placeholders: Mapping[str, str]
+    amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
 
 
 class ExportPage(QWidget):
@@ -61,6 +63,8 @@ class ExportPage(QWidget):
         for field, titles in kind.titles.items():
             box = self.form.editor(field)
             assert isinstance(box, QComboBox)
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(8)  # a long title must not widen the panel
             for index in range(box.count()):
                 box.setItemText(index, titles[box.itemData(index)])
         out = self.form.editor("out")
@@ -99,14 +103,30 @@ class ExportPage(QWidget):
         progress = QVBoxLayout(self._progress)
         progress.setContentsMargins(0, 0, 0, 0)
         progress.setSpacing(6)
-        for widget in (self._message, self._bar, self.cancel_button):
-            progress.addWidget(widget)
+        progress.addWidget(self._message)
+        progress.addWidget(self._bar)
+        progress.addWidget(self.cancel_button)
+        upper = QWidget()
+        upper.setObjectName("panel")
+        place = QVBoxLayout(upper)
+        place.setContentsMargins(14, 12, 14, 4)
+        place.addWidget(self.form)
+        place.addStretch(1)
+        scroll = QScrollArea()
+        scroll.setObjectName("panel")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(upper)
+        lower = QVBoxLayout()  # always in sight, however long the form
+        lower.setContentsMargins(14, 6, 14, 12)
+        lower.setSpacing(9)
+        for widget in (self._card, self.export_button, self._progress, self._result_card):
+            lower.addWidget(widget)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(14, 12, 14, 12)
-        layout.setSpacing(9)
-        for widget in (self.form, self._card, self.export_button, self._progress, self._result_card):
-            layout.addWidget(widget)
-        layout.addStretch(1)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addWidget(scroll, 1)
+        layout.addLayout(lower)
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
@@ -137,8 +157,11 @@ class ExportPage(QWidget):
 
     @Slot(bool)
     def _on_form(self, _: bool) -> None:
+        for field, value in self.kind.amend(self.form.choices()).items():
+            self.form.set_value(field, value)
+            return  # the form has told of the new value, and this ran again
         if self._suggest():
-            return  # the form has told of the new name, and this ran again
+            return
         problem = self.form.problem
         lines: Sequence[str] = ()
         if not problem:

@@ -45,14 +45,16 @@ class ExportWorkspace(Workspace):
         fit, path = session.fit, session.fit_path
         try:
             if fit is not None and path is not None:
-                from app.export.kinds import mesh_kind
+                from app.export.kinds import mesh_kind, picture_kind
 
-                kind = mesh_kind(fit)
-                if "meshes" in panel.pages:
-                    panel.pages["meshes"].kind = kind
-                else:
-                    hint = "Meshes, animations and arrays for other programs"
-                    self._exporting.attach(panel.add_page("meshes", "Meshes && data", hint, kind, path))
+                for name, title, hint, make in (
+                    ("meshes", "Meshes && data", "Meshes, animations and arrays for other programs", mesh_kind),
+                    ("pictures", "Pictures && video", "Stills, turntables and videos", picture_kind),
+                ):
+                    if name in panel.pages:
+                        panel.pages[name].kind = make(fit)
+                    else:
+                        self._exporting.attach(panel.add_page(name, title, hint, make(fit), path))
             panel.show_fit(fit, path)
         except Exception as error:  # a slot never raises
             self._window.show_error(error)

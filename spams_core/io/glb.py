@@ -13,7 +13,16 @@ from trimesh.visual import ColorVisuals
 
 from spams_core.geometry.mesh import Mesh
 
-__all__ = ["write_glb"]
+__all__ = ["linear_colors", "write_glb"]
+
+
+def linear_colors(rgb: UInt8[np.ndarray, "Q 3"]) -> UInt8[np.ndarray, "Q 4"]:
+    """sRGB as linear light, 0..255, opaque (IEC 61966-2-1)."""
+    srgb = rgb / 255.0
+    linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
+    opaque = np.ones((len(rgb), 1))
+    result: np.ndarray = np.rint(255 * np.concatenate([linear, opaque], axis=1)).astype(np.uint8)
+    return result
 
 
 def write_glb(
@@ -34,9 +43,7 @@ def write_glb(
     if mesh_world.vertex_parts is not None:
         mesh.vertex_attributes["_PART"] = mesh_world.vertex_parts.astype(np.float32)
         if part_rgb is not None:
-            srgb = part_rgb / 255.0
-            linear = np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-            colors = np.rint(255 * linear).astype(np.uint8)[mesh_world.vertex_parts]
+            colors = linear_colors(part_rgb)[mesh_world.vertex_parts]
             mesh.visual = ColorVisuals(mesh, vertex_colors=colors)
 
     def complete(tree: dict[str, Any]) -> None:

@@ -95,7 +95,7 @@ _ROWS = (
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
     TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer.", _summarize_edit),
-    TaskRow("export", "Write a fit's meshes as PLY, OBJ, GLB or NPZ."),
+    TaskRow("export", "Write a fit for other programs: meshes, animations, tables, a player."),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
     TaskRow("convert", "Write a recording of any format as a folder of the native one."),
     TaskRow("info", "Say what a folder holds, or what comes with the program."),

@@ -18,29 +18,47 @@ from spams_core.io.replacement import replaced_file
 from spams_core.progress import Progress, Task
 from spams_core.settings import parse_frames, settings_to_dict
 from spams_core.tasks.export_formats import FORMATS
+from spams_core.tasks.export_programs import PROGRAMS, axes_for
 from spams_core.tasks.export_source import ExportJob, FittedMeshes, fit_provenance
 
-__all__ = ["ExportFormat", "ExportPlan", "ExportSettings", "export", "format_titles", "out_name", "plan_export"]
+__all__ = [
+    "ExportFormat",
+    "ExportPlan",
+    "ExportProgram",
+    "ExportSettings",
+    "export",
+    "format_for",
+    "format_titles",
+    "out_name",
+    "plan_export",
+    "program_titles",
+]
 
 logger = logging.getLogger(__name__)
 
-ExportFormat = Literal["ply", "obj", "glb", "npz"]
+ExportFormat = Literal["ply", "obj", "glb", "glb_animation", "usd", "usdz", "pc2", "vtu", "stl", "csv", "html", "npz"]
+ExportProgram = Literal["any", "blender", "maya", "unreal", "houdini", "paraview"]
 
 
 @dataclass(frozen=True)
 class ExportSettings:
-    """Write a fit's meshes, metres in the world frame (+y up), for other programs."""
+    """Write a fit's meshes for other programs: metres with +y up, or as the program likes it."""
 
     fit: Positional[Path]
     """Fit folder, written by 'spams fit'."""
     out: Path
-    """What to write. A folder of numbered meshes for ply and obj, one file for glb and npz."""
+    """What to write: one file with the format's suffix, or a folder where each frame is a file."""
     format: ExportFormat = "ply"
-    """ply, obj: a mesh per frame; glb: the first chosen frame; npz: vertices, faces, part labels, codes and roots."""
+    """ply, obj: a mesh per frame; glb: the first chosen frame; glb_animation: a morph target per frame, for
+    short clips; usd, usdz: one mesh with time samples; pc2: a mesh and the cache that moves it; vtu: a series for
+    ParaView; stl: bare triangles; csv: figures, roots and codes as tables; html: a player in one file that needs
+    no network; npz: vertices, faces, part labels, codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
     fps: float | None = None
     """Frames of the recording per second of the export; by default as recorded. Slower than recorded is slow motion."""
+    program: ExportProgram = "any"
+    """Who reads it; sets vertical axis, unit and file names. glb, html, npz and csv always have metres and +y up."""
     overwrite: bool = False
     """Replace an earlier export of that name. A folder is replaced only where an export wrote it."""
 
@@ -64,6 +82,7 @@ class ExportPlan:
         bytes: Size of all files, estimated.
         recording_frames: The frames that are written, counted in the recording.
         seconds: How long they last, from the first to the end of the last.
+        axes: Unit and vertical axis, in words.
     """
 
     files: tuple[str, ...]
@@ -71,6 +90,7 @@ class ExportPlan:
     bytes: int
     recording_frames: tuple[int, ...]
     seconds: float
+    axes: str
 
 
 def plan_export(
@@ -92,7 +112,9 @@ def plan_export(
     size = len(chosen) * row.bytes_each(vertices, faces) + row.bytes_once(vertices, faces)
     rate = settings.fps or fps
     step = (recorded[-1] - recorded[0]) / (len(recorded) - 1) if len(recorded) > 1 else 0.0
-    return ExportPlan(files, not row.suffix, round(size), recorded, (recorded[-1] - recorded[0] + step) / rate)
+    up, _, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
+    lasting = (recorded[-1] - recorded[0] + step) / rate
+    return ExportPlan(files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up")
 
 
 def export(settings: ExportSettings) -> Task[Path]:
@@ -112,9 +134,10 @@ def export(settings: ExportSettings) -> Task[Path]:
     if row.one_frame:
         frames = frames[:1]
     told = settings_to_dict(settings)
-    provenance = {**fit_provenance(settings.fit, told), "unit": "metres", "frame": "world frame, +y up"}
+    up, unit_m, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
+    provenance = {**fit_provenance(settings.fit, told), "unit": unit, "frame": f"world frame, +{up} up"}
     names = _frame_names(settings, len(frames)) if row.each else ()
-    job = ExportJob(source, frames, settings.fps or source.fps, names, settings.out.stem, provenance)
+    job = ExportJob(source, frames, settings.fps or source.fps, names, _title(settings), provenance, up, unit_m)
     if not row.suffix:
         place = new_folder(settings.out, replace=settings.overwrite)
     else:
@@ -129,6 +152,16 @@ def export(settings: ExportSettings) -> Task[Path]:
 def format_titles() -> dict[str, str]:
     """What a person reads for each format."""
     return {name: row.title for name, row in FORMATS.items()}
+
+
+def program_titles() -> dict[str, str]:
+    """What a person reads for each program."""
+    return {name: row.title for name, row in PROGRAMS.items()}
+
+
+def format_for(program: ExportProgram) -> str:
+    """The format of an animation that suits a program."""
+    return PROGRAMS[program].format
 
 
 def out_name(format: ExportFormat, stem: str) -> str:
@@ -150,8 +183,15 @@ def _require_replaceable(path: Path, *, folder: bool) -> None:
 
 
 def _frame_names(settings: ExportSettings, count: int) -> tuple[str, ...]:
-    """000000.ply, 000001.ply, … without gaps."""
-    return tuple(f"{number:06d}.{FORMATS[settings.format].each}" for number in range(count))
+    """Numbered without gaps, as the program likes it."""
+    program, suffix = PROGRAMS[settings.program], FORMATS[settings.format].each
+    numbers = range(program.first, program.first + count)
+    return tuple(program.name.format(name=settings.out.name, number=number, suffix=suffix) for number in numbers)
+
+
+def _title(settings: ExportSettings) -> str:
+    """The name without a file's suffix."""
+    return settings.out.stem if FORMATS[settings.format].suffix else settings.out.name
 
 
 def _beside(settings: ExportSettings) -> tuple[str, ...]:

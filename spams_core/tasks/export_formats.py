@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import csv
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from spams_core import __version__
+from spams_core.errors import InputError
 from spams_core.io.archive import FORMAT_VERSION
 from spams_core.io.glb import write_glb
+from spams_core.io.glb_animation import write_animated_glb
+from spams_core.io.html_player import write_html_player
 from spams_core.io.npz import write_npz
 from spams_core.io.obj import write_obj
+from spams_core.io.pc2 import write_pc2
 from spams_core.io.ply import write_ply
+from spams_core.io.stl import write_stl
+from spams_core.io.usd import require_usd, write_usd
+from spams_core.io.vtu import write_pvd, write_vtu
 from spams_core.progress import Progress, Task
 from spams_core.tasks.export_source import ExportJob
+from spams_core.tasks.export_stream import stream
 
 __all__ = ["FORMATS", "FormatRow"]
 
@@ -86,6 +96,77 @@ def _write_objs(folder: Path, job: ExportJob) -> Task[None]:
     _write_manifest(folder, job)
 
 
+def _write_stls(folder: Path, job: ExportJob) -> Task[None]:
+    for count, (mesh, name, frame) in enumerate(zip(job.meshes(), job.names, job.recording_frames, strict=True)):
+        yield Progress(count, len(job.names), f"Write {name}")
+        write_stl(folder / name, mesh, f"spams {__version__}, frame {frame}, {job.provenance['unit']}, +{job.up} up")
+    _write_manifest(folder, job)
+
+
+def _write_pc2(folder: Path, job: ExportJob) -> Task[None]:
+    """A mesh at rest, in its first frame, and the cache that moves its vertices."""
+    frames = job.recording_frames
+    steps = np.diff(frames)
+    if len(steps) and (steps != steps[0]).any():
+        raise InputError("A point cache needs frames at even intervals. Choose frames without gaps, or another format.")
+    yield Progress(0, len(frames), "Write the mesh")
+    write_obj(folder / f"{job.title}.obj", next(job.meshes()), job.source.part_names, _comments(job, frames[0]))
+    shape = (len(frames), len(job.source.vertex_parts))
+    every = float(steps[0]) if len(steps) else 1.0
+    target = folder / f"{job.title}.pc2"
+    yield from stream(job, "Write the cache", lambda moved: write_pc2(target, moved, shape, float(frames[0]), every))
+    _write_manifest(folder, job)
+
+
+def _write_vtus(folder: Path, job: ExportJob) -> Task[None]:
+    told = json.dumps(job.provenance, sort_keys=True)
+    colors = job.part_rgb[job.source.vertex_parts]
+    for count, (mesh, name, time) in enumerate(zip(job.meshes(), job.names, job.seconds, strict=True)):
+        yield Progress(count, len(job.names), f"Write {name}")
+        write_vtu(folder / name, mesh, {"color": colors}, float(time), told)
+    write_pvd(folder / f"{job.title}.pvd", job.names, job.seconds.tolist())
+    _write_manifest(folder, job)
+
+
+def _write_csvs(folder: Path, job: ExportJob) -> Task[None]:
+    """Tables for spreadsheets: figures and roots per frame, and the codes of shape and pose, a row per part."""
+    source, chosen = job.source, list(job.frames)
+    arrays = {n: source.archive.array(n) for n in ("residual_m", "root_rotation", "root_translation_m", "pose_codes")}
+    yield Progress(0, 3, "Write frames.csv")
+    turn = [f"root_rotation_{row}{column}" for row in range(3) for column in range(3)]
+    head = ["recording_frame", "time_s", "residual_mm", "root_x_m", "root_y_m", "root_z_m", *turn]
+    rows = (
+        [
+            int(source.frame_indices[t]), float(time), 1e3 * float(arrays["residual_m"][t]),
+            *arrays["root_translation_m"][t].tolist(), *arrays["root_rotation"][t].ravel().tolist(),
+        ]
+        for t, time in zip(chosen, job.seconds, strict=True)
+    )  # fmt: skip
+    _write_table(folder / "frames.csv", head, rows)
+    yield Progress(1, 3, "Write shape_codes.csv")
+    shape = source.archive.array("shape_codes")
+    names = [f"code_{k}" for k in range(shape.shape[1])]
+    lines = ([name, *codes.tolist()] for name, codes in zip(source.part_names, shape, strict=True))
+    _write_table(folder / "shape_codes.csv", ["part", *names], lines)
+    yield Progress(2, 3, "Write pose_codes.csv")
+    names = [f"code_{k}" for k in range(arrays["pose_codes"].shape[2])]
+    moves = (
+        [int(source.frame_indices[t]), name, *codes.tolist()]
+        for t in chosen
+        for name, codes in zip(source.part_names, arrays["pose_codes"][t], strict=True)
+    )
+    _write_table(folder / "pose_codes.csv", ["recording_frame", "part", *names], moves)
+    _write_manifest(folder, job)
+
+
+def _write_table(path: Path, head: Sequence[str], rows: Iterable[Sequence[int | float | str]]) -> None:
+    """Numbers with nine significant digits, which give back every float32."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(head)
+        table.writerows([f"{item:.9g}" if isinstance(item, float) else item for item in row] for row in rows)
+
+
 def _write_one_glb(path: Path, job: ExportJob) -> Task[None]:
     yield Progress(0, 1, "Write GLB")
     extras = {**job.provenance, "recording_frame": int(job.recording_frames[0])}
@@ -113,6 +194,47 @@ def _write_npz(path: Path, job: ExportJob) -> Task[None]:
     write_npz(path, arrays, "vertices", vertices, (len(chosen), len(source.vertex_parts), 3))
 
 
+def _write_animated_glb(path: Path, job: ExportJob) -> Task[None]:
+    yield Progress(0, 1, "Write GLB")
+    source = job.source
+    extras = {
+        **job.provenance,
+        "recording_frames": job.recording_frames.tolist(),
+        "part_names": list(source.part_names),
+    }
+    write = partial(
+        write_animated_glb, path, seconds=job.seconds, faces=source.faces, vertex_parts=source.vertex_parts,
+        part_rgb=job.part_rgb, extras=extras,
+    )  # fmt: skip
+    yield from stream(job, "Write GLB", lambda frames: write(frames=frames))
+
+
+def _write_html(path: Path, job: ExportJob) -> Task[None]:
+    source, chosen = job.source, list(job.frames)
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    for count, vertices in enumerate(job.vertices()):
+        yield Progress(count, len(chosen), f"Measure frame {count + 1} of {len(chosen)}")
+        low, high = np.minimum(low, vertices.min(0)), np.maximum(high, vertices.max(0))
+    write = partial(
+        write_html_player, path, bounds=(low, high), seconds=job.seconds, fps=job.fps,
+        recording_frames=job.recording_frames, residual_m=source.archive.array("residual_m")[chosen],
+        faces=source.faces, vertex_parts=source.vertex_parts, part_names=source.part_names, part_rgb=job.part_rgb,
+        title=job.title, provenance=job.provenance,
+    )  # fmt: skip
+    yield from stream(job, "Write HTML", lambda frames: write(frames=frames))
+
+
+def _write_usd(path: Path, job: ExportJob) -> Task[None]:
+    require_usd()
+    source = job.source
+    write = partial(
+        write_usd, path, time_codes=job.recording_frames, fps=job.fps, faces=source.faces,
+        vertex_parts=source.vertex_parts, part_names=source.part_names, part_rgb=job.part_rgb, up=job.up,
+        meters_per_unit=job.unit_m, extras=job.provenance,
+    )  # fmt: skip
+    yield from stream(job, "Write USD", lambda frames: write(frames=frames))
+
+
 def _digits(count: int) -> int:
     return len(str(max(1, count)))
 
@@ -124,8 +246,39 @@ FORMATS: dict[str, FormatRow] = {
         "GLB, one frame", _write_one_glb, lambda v, f: 32 * v + 12 * f + 4_000, suffix="glb", one_frame=True,
         fixed_axes=True,
     ),
+    "glb_animation": FormatRow(
+        "GLB, animated", _write_animated_glb, lambda v, f: 24 * v + 400, suffix="glb",
+        bytes_once=lambda v, f: 8 * v + 12 * f + 5_000, fixed_axes=True,
+    ),
+    "usd": FormatRow(
+        "USD, animated", _write_usd, lambda v, f: 24 * v + 40, suffix="usd",
+        bytes_once=lambda v, f: 4 * v + 6 * f + 9_000,
+    ),
+    "usdz": FormatRow(
+        "USDZ, animated", _write_usd, lambda v, f: 24 * v + 40, suffix="usdz",
+        bytes_once=lambda v, f: 4 * v + 6 * f + 9_000,
+    ),
+    "pc2": FormatRow(
+        "PC2 cache with OBJ", _write_pc2, lambda v, f: 12 * v,
+        beside=("{name}.obj", "{name}.pc2", "manifest.json"),
+        bytes_once=lambda v, f: 30 * v + (3 * _digits(v) + 5) * f + 6_000,
+    ),
+    "vtu": FormatRow(
+        "VTU series with PVD", _write_vtus, lambda v, f: 19 * v + 33 * f + 4_000, each="vtu",
+        beside=("{name}.pvd", "manifest.json"),
+    ),
+    "stl": FormatRow("STL meshes", _write_stls, lambda v, f: 50 * f + 84, each="stl"),
+    "csv": FormatRow(
+        "CSV of codes and figures", _write_csvs, lambda v, f: 6_000, fixed_axes=True,
+        beside=("frames.csv", "shape_codes.csv", "pose_codes.csv", "manifest.json"),
+        bytes_once=lambda v, f: 10_000,
+    ),
+    "html": FormatRow(
+        "HTML player, one file", _write_html, lambda v, f: 8 * v + 40, suffix="html", fixed_axes=True,
+        bytes_once=lambda v, f: 1.33 * v + 16 * f + 19_000,
+    ),
     "npz": FormatRow(
-        "NPZ arrays", _write_npz, lambda v, f: 12 * v + 2_000, suffix="npz",
+        "NPZ arrays", _write_npz, lambda v, f: 12 * v + 2_000, suffix="npz", fixed_axes=True,
         bytes_once=lambda v, f: 16 * v + 12 * f + 8_000,
     ),
 }  # fmt: skip

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +17,7 @@ from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import Archive, hash_file, read_archive
 from spams_core.resources import part_colors
 from spams_core.settings import json_ready
+from spams_core.tasks.export_programs import convert
 
 __all__ = ["DEFAULT_FPS", "ExportJob", "FittedMeshes", "fit_provenance"]
 
@@ -65,11 +66,8 @@ class FittedMeshes:
 
     def vertices_world(self, t: int) -> Float[np.ndarray, "V 3"]:
         """Vertices of fitted frame t, metres."""
-        return self.archive.rows("vertices_world", t, t + 1)[0]
-
-    def mesh_world(self, t: int) -> Mesh:
-        """Fitted frame t, metres."""
-        return Mesh(self.vertices_world(t), self.faces, self.vertex_parts)
+        vertices: np.ndarray = self.archive.rows("vertices_world", t, t + 1)[0]
+        return vertices
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,8 @@ class ExportJob:
         names: Name of each frame's file, where each has one.
         title: Name of the whole.
         provenance: Settings, seed, hashes and version, JSON-able.
+        up: Vertical axis of what is written.
+        unit_m: Metres per unit of what is written.
     """
 
     source: FittedMeshes
@@ -91,6 +91,8 @@ class ExportJob:
     names: tuple[str, ...]
     title: str
     provenance: Mapping[str, Any]
+    up: Literal["y", "z"] = "y"
+    unit_m: float = 1.0
 
     @property
     def recording_frames(self) -> Int[np.ndarray, "T"]:
@@ -110,10 +112,15 @@ class ExportJob:
         """[Q, 3] colours of the parts, 0..255."""
         return part_colors(self.source.part_names)
 
-    def meshes(self) -> Iterator[Mesh]:
-        """The chosen frames' meshes, one in memory at a time."""
+    def vertices(self) -> Iterator[Float[np.ndarray, "V 3"]]:
+        """The chosen frames' vertices in the export's axes and unit, one frame in memory at a time."""
         for t in self.frames:
-            yield self.source.mesh_world(t)
+            yield convert(self.source.vertices_world(t), self.up, self.unit_m)
+
+    def meshes(self) -> Iterator[Mesh]:
+        """The chosen frames' meshes in the export's axes and unit."""
+        for vertices in self.vertices():
+            yield Mesh(vertices, self.source.faces, self.source.vertex_parts)
 
 
 def fit_provenance(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,6 +76,28 @@ def test_a_name_of_the_users_own_stays(opened: Opened, fit_folder: Path, tmp_pat
     assert "mine.npz" in page.form.problem
 
 
+def test_a_program_brings_its_format_and_the_user_may_take_another(opened: Opened, fit_folder: Path) -> None:
+    page = turned_to(opened(fit_folder))
+    page.form.set_value("program", "paraview")
+    assert page.form.value().format == "vtu"
+    assert "Metres, +y up" in page.preview
+    page.form.set_value("format", "stl")
+    assert (page.form.value().program, page.form.value().format) == ("paraview", "stl")
+    page.form.set_value("program", "unreal")
+    assert page.form.value().format == "usd"
+    assert "Centimetres, +z up" in page.preview
+
+
+@pytest.mark.parametrize("name", ["meshes", "pictures"])
+def test_the_form_fits_the_panel(opened: Opened, fit_folder: Path, qtbot: Any, name: str) -> None:
+    page = turned_to(opened(fit_folder), name)
+    qtbot.waitUntil(page.form.isVisible, timeout=5_000)
+    qtbot.wait(50)
+    assert page.form.minimumSizeHint().width() <= page.width() - 28  # the margins on both sides
+    for editor in page.form._editors.values():
+        assert editor.mapTo(page, editor.rect().topRight()).x() <= page.width() - 14
+
+
 def test_wrong_frames_are_said_before_the_export(opened: Opened, fit_folder: Path) -> None:
     page = turned_to(opened(fit_folder))
     page.form.set_value("frames", "70:")
