@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
 from app.depth_colors import DEPTH_RAMP, ramp_colors
+from app.match_lines import match_lines
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
@@ -22,8 +23,6 @@ from spams_core.resources import part_colors
 __all__ = ["Scene"]
 
 _INPUT, _FIT, _CANONICAL = 0, 1, 2
-_MAX_MATCHES = 600
-_FAR_MATCH_M = 0.04
 _UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
 
 
@@ -44,11 +43,13 @@ class Scene(QObject):
         self.fit_cloud = CloudActor()
         self.body = MeshActor()
         self.matches = LinesActor(width=3.5)
+        self.picked = LinesActor(width=9.0)
+        self.match_rows: tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]] | None = None
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
             (_INPUT, (self.floors[0], self.input_cloud)),
-            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked)),
             (_CANONICAL, (self.floors[2], self.canonical)),
         ):
             for part in actors:
@@ -62,7 +63,8 @@ class Scene(QObject):
         session.body_paint_changed.connect(self._on_body)
         session.show_cloud_changed.connect(self._on_layers)
         session.show_mesh_changed.connect(self._on_layers)
-        session.show_matches_changed.connect(self._on_body)
+        for changed in (session.show_matches_changed, session.match_reasons_changed, session.picked_match_changed):
+            changed.connect(self._on_body)
         session.follow_changed.connect(self._on_cloud)
         session.linked_changed.connect(self._on_linked)
 
@@ -236,20 +238,24 @@ class Scene(QObject):
             self._draw_floors()
 
     def _draw_matches(self, row: int | None) -> None:
-        """Lines from observed points to the vertices that they were paired with."""
+        """Lines from observed points to the vertices that they were paired with, and the one that was clicked."""
         session, fit = self._session, self._session.fit
         wanted = session.show_matches and session.live is None and session.edited is None
+        self.match_rows = None
         if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:
-            self.matches.visible = False
+            self.matches.visible = self.picked.visible = False
             return
         seen = fit.observation(row)
-        kept = np.nonzero(seen.match_weights > 0)[0]
-        kept = np.random.default_rng(0).permutation(kept)[:_MAX_MATCHES]
-        starts, ends = seen.points_world[kept], seen.matched_world[kept]
-        far = np.clip(np.linalg.norm(ends - starts, axis=1) / _FAR_MATCH_M, 0.0, 1.0)[:, None]
-        good, bad = (_rgb(color) for color in (self._theme.good, self._theme.danger))
-        self.matches.update(starts, ends, ((1 - far) * good + far * bad).astype(np.uint8))
+        lines = match_lines(seen, session.match_reasons)
+        self.matches.update(lines.starts, lines.ends, lines.colors)
         self.matches.visible = True
+        self.match_rows = lines.rows, seen.points_world[lines.rows], seen.matched_world[lines.rows]
+        clicked = session.picked_match
+        shown = clicked is not None and bool((lines.rows == clicked).any())
+        if shown:
+            accent = _rgb(self._theme.accent).astype(np.uint8)[None]
+            self.picked.update(seen.points_world[[clicked]], seen.matched_world[[clicked]], accent)
+        self.picked.visible = shown
 
     @Slot()
     def _on_layers(self, *_: Any) -> None:

@@ -117,6 +117,8 @@ class Session(QObject):
     show_cloud_changed = Signal(bool)
     show_mesh_changed = Signal(bool)
     show_matches_changed = Signal(bool)
+    match_reasons_changed = Signal(object)
+    picked_match_changed = Signal(object)
     follow_changed = Signal(bool)
     linked_changed = Signal(bool)
     device_changed = Signal(str)
@@ -149,6 +151,10 @@ class Session(QObject):
     """Whether the fit's view has the mesh in it."""
     show_matches: _Field[bool] = _Field(False)
     """Whether the fit's view has the correspondences in it."""
+    match_reasons: _Field[frozenset[int]] = _Field(frozenset({0}))
+    """Which correspondences these are, as `MatchReason`: 0 = those that were kept."""
+    picked_match: _Field[int | None] = _Field(None)
+    """The correspondence that was clicked, a row of the frame's observation."""
     follow: _Field[bool] = _Field(False)
     """Whether the camera walks along with the subject."""
     linked: _Field[bool] = _Field(True)

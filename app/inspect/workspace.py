@@ -18,6 +18,8 @@ from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
     from app.inspect.colors_card import ColorsCard
+    from app.inspect.match_picker import MatchPicker
+    from app.inspect.matches_card import MatchesCard
     from app.main_window import MainWindow
 
 __all__ = ["InspectWorkspace"]
@@ -28,6 +30,8 @@ class InspectWorkspace(Workspace):
 
     id, title, hint = "inspect", "Inspect", "See how good the fit is, and where"
     colors_card: ColorsCard | None = None
+    matches_card: MatchesCard | None = None
+    picker: MatchPicker | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -40,6 +44,8 @@ class InspectWorkspace(Workspace):
         self._strips_wanted = True
         window.session.fit_changed.connect(self._on_fit)
         window.session.part_names_changed.connect(self._on_fit)
+        for changed in (window.session.frame_changed, window.session.fit_changed):
+            changed.connect(self._on_other_frame)
 
     def commands(self) -> list[Command]:
         """What it shows beside the panel."""
@@ -59,8 +65,17 @@ class InspectWorkspace(Workspace):
     def make_panel(self) -> QWidget:
         """Its controls."""
         from app.inspect.colors_card import ColorsCard
+        from app.inspect.match_picker import MatchPicker
+        from app.inspect.matches_card import MatchesCard
 
         self.colors_card = ColorsCard(self.colors, self._window.theme)
+        self.matches_card = MatchesCard(self._window.session, self._window.theme)
+        self.matches_card.shown_changed.connect(self._on_matches)
+        scene, viewport = self._window.scene, self._window.viewport
+        assert scene is not None
+        assert viewport is not None
+        self.picker = MatchPicker(scene, viewport, self)
+        self.picker.picked.connect(self._on_picked)
         self.strips = DiagnosisStrips()
         self.strips.set_theme(self._window.theme)
         self._window.timeline.add_strip(self.strips)
@@ -71,6 +86,7 @@ class InspectWorkspace(Workspace):
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
         column.addWidget(self.colors_card)
+        column.addWidget(self.matches_card)
         column.addStretch(1)
         area = QScrollArea()
         area.setObjectName("panel")
@@ -113,9 +129,24 @@ class InspectWorkspace(Workspace):
             self._show_strips()
 
     @Slot()
+    def _on_other_frame(self, *_: object) -> None:
+        self._window.session.picked_match = None
+
+    @Slot()
     def _on_diagnosis(self) -> None:
         if self.strips is not None:
             self.strips.set_rows(self.diagnosis.rows)
+
+    @Slot(object)
+    def _on_matches(self, reasons: frozenset[int]) -> None:
+        session = self._window.session
+        if reasons:
+            session.match_reasons = reasons
+        session.show_matches = bool(reasons)
+
+    @Slot(int)
+    def _on_picked(self, row: int) -> None:
+        self._window.session.picked_match = row if row >= 0 else None
 
     @Slot(object)
     def _on_failed(self, error: Exception) -> None:
@@ -129,6 +160,8 @@ class InspectWorkspace(Workspace):
         """Colours."""
         if self.colors_card is not None:
             self.colors_card.set_theme(theme)
+        if self.matches_card is not None:
+            self.matches_card.set_theme(theme)
         if self.strips is not None:
             self.strips.set_theme(theme)
 
