@@ -18,6 +18,7 @@ from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
     from app.inspect.colors_card import ColorsCard
+    from app.inspect.depth_view import DepthView
     from app.inspect.match_picker import MatchPicker
     from app.inspect.matches_card import MatchesCard
     from app.main_window import MainWindow
@@ -32,6 +33,7 @@ class InspectWorkspace(Workspace):
     colors_card: ColorsCard | None = None
     matches_card: MatchesCard | None = None
     picker: MatchPicker | None = None
+    depth_view: DepthView | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -41,7 +43,7 @@ class InspectWorkspace(Workspace):
         self.diagnosis.failed.connect(self._on_failed)
         self.diagnosis.changed.connect(self._on_diagnosis)
         self.strips: DiagnosisStrips | None = None
-        self._strips_wanted = True
+        self._strips_wanted, self._depth_wanted = True, False
         window.session.fit_changed.connect(self._on_fit)
         window.session.part_names_changed.connect(self._on_fit)
         for changed in (window.session.frame_changed, window.session.fit_changed):
@@ -56,6 +58,11 @@ class InspectWorkspace(Workspace):
                 "Each part's residual, missing depth and jitter of every frame", "T", "rows",
                 lambda: session.fit is not None, lambda: self._strips_wanted,
             ),
+            Command(
+                "inspect.depth", "Depth Images", self.show_depth,
+                "Depth of the sensor beside that of the fit, and their difference", "D", "image-square",
+                lambda: session.fit is not None and session.sequence is not None, lambda: self._depth_wanted,
+            ),
         ]  # fmt: skip
 
     def menu(self) -> tuple[str, ...]:
@@ -65,6 +72,7 @@ class InspectWorkspace(Workspace):
     def make_panel(self) -> QWidget:
         """Its controls."""
         from app.inspect.colors_card import ColorsCard
+        from app.inspect.depth_view import DepthView
         from app.inspect.match_picker import MatchPicker
         from app.inspect.matches_card import MatchesCard
 
@@ -76,6 +84,8 @@ class InspectWorkspace(Workspace):
         assert viewport is not None
         self.picker = MatchPicker(scene, viewport, self)
         self.picker.picked.connect(self._on_picked)
+        self.depth_view = DepthView(self._window.session, self._window.theme)
+        self.depth_view.failed.connect(self._on_failed)
         self.strips = DiagnosisStrips()
         self.strips.set_theme(self._window.theme)
         self._window.timeline.add_strip(self.strips)
@@ -100,6 +110,7 @@ class InspectWorkspace(Workspace):
         """Colours that say something belong here."""
         self.colors.set_on(True)
         self._show_strips()
+        self._show_depth()
 
     def leave(self) -> None:
         """Elsewhere the mesh wears the colours of its parts."""
@@ -112,6 +123,23 @@ class InspectWorkspace(Workspace):
         if shown:
             self._window.turn_to(self.id)
         self._show_strips()
+
+    def show_depth(self, shown: bool) -> None:
+        """Show or hide the depth images, to the left of the fit's view."""
+        self._depth_wanted = shown
+        if shown:
+            self._window.turn_to(self.id)
+        elif self._window.workspace is self:
+            self._window.set_aside(None)
+            self._window.show_views(self.columns)
+        self._show_depth()
+
+    def _show_depth(self) -> None:
+        session = self._window.session
+        there = session.fit is not None and session.sequence is not None and self._window.viewing
+        if self._depth_wanted and there and self._window.workspace is self and self.depth_view is not None:
+            self._window.show_views((False, True, False))
+            self._window.set_aside(self.depth_view)
 
     def _show_strips(self, leaving: bool = False) -> None:
         if self.strips is None:
@@ -162,6 +190,8 @@ class InspectWorkspace(Workspace):
             self.colors_card.set_theme(theme)
         if self.matches_card is not None:
             self.matches_card.set_theme(theme)
+        if self.depth_view is not None:
+            self.depth_view.set_theme(theme)
         if self.strips is not None:
             self.strips.set_theme(theme)
 
@@ -169,3 +199,5 @@ class InspectWorkspace(Workspace):
         """End its threads."""
         self.colors.close()
         self.diagnosis.close()
+        if self.depth_view is not None:
+            self.depth_view.close()
