@@ -63,9 +63,11 @@ class DepthView(QWidget):
         for column, (title, pane) in enumerate(zip(_TITLES, self.panes, strict=True)):
             heading = QLabel(title)
             heading.setObjectName("heading")
+            heading.setMinimumWidth(1)  # or a longer title would make a larger picture
             grid.addWidget(heading, 0, column)
             grid.addWidget(pane, 1, column)
             grid.setColumnStretch(column, 1)
+            grid.setColumnMinimumWidth(column, 80)
             pane.pointed.connect(self._on_pointed)
         grid.setRowStretch(1, 1)
         grid.addWidget(self.depth_bar, 2, 0, 1, 2)

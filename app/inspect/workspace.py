@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
@@ -14,6 +16,7 @@ from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
 from app.theme import Theme
 from app.workspace import Workspace
 from spams_core.errors import InputError
+from spams_core.progress import Progress
 from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
@@ -21,7 +24,9 @@ if TYPE_CHECKING:
     from app.inspect.depth_view import DepthView
     from app.inspect.match_picker import MatchPicker
     from app.inspect.matches_card import MatchesCard
+    from app.inspect.metrics_table import MetricsTable
     from app.main_window import MainWindow
+    from spams_core.data.diagnosis import FrameDiagnosis
 
 __all__ = ["InspectWorkspace"]
 
@@ -34,6 +39,7 @@ class InspectWorkspace(Workspace):
     matches_card: MatchesCard | None = None
     picker: MatchPicker | None = None
     depth_view: DepthView | None = None
+    table: MetricsTable | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -43,7 +49,8 @@ class InspectWorkspace(Workspace):
         self.diagnosis.failed.connect(self._on_failed)
         self.diagnosis.changed.connect(self._on_diagnosis)
         self.strips: DiagnosisStrips | None = None
-        self._strips_wanted, self._depth_wanted = True, False
+        self._strips_wanted = True
+        self._beside: Literal["depth", "table"] | None = None
         window.session.fit_changed.connect(self._on_fit)
         window.session.part_names_changed.connect(self._on_fit)
         for changed in (window.session.frame_changed, window.session.fit_changed):
@@ -61,7 +68,16 @@ class InspectWorkspace(Workspace):
             Command(
                 "inspect.depth", "Depth Images", self.show_depth,
                 "Depth of the sensor beside that of the fit, and their difference", "D", "image-square",
-                lambda: session.fit is not None and session.sequence is not None, lambda: self._depth_wanted,
+                lambda: session.fit is not None and session.sequence is not None, lambda: self._beside == "depth",
+            ),
+            Command(
+                "inspect.table", "Table of Frames", self.show_table, "The figures of every frame and part", "Shift+T",
+                "table", lambda: session.fit is not None, lambda: self._beside == "table",
+            ),
+            Command(
+                "inspect.save_table", "Save Table…", self.ask_table,
+                "Write the figures of every frame and part as CSV", "", "file-text",
+                lambda: session.fit is not None and self.diagnosis.complete,
             ),
         ]  # fmt: skip
 
@@ -75,6 +91,7 @@ class InspectWorkspace(Workspace):
         from app.inspect.depth_view import DepthView
         from app.inspect.match_picker import MatchPicker
         from app.inspect.matches_card import MatchesCard
+        from app.inspect.metrics_table import MetricsTable
 
         self.colors_card = ColorsCard(self.colors, self._window.theme)
         self.matches_card = MatchesCard(self._window.session, self._window.theme)
@@ -86,6 +103,9 @@ class InspectWorkspace(Workspace):
         self.picker.picked.connect(self._on_picked)
         self.depth_view = DepthView(self._window.session, self._window.theme)
         self.depth_view.failed.connect(self._on_failed)
+        self.table = MetricsTable()
+        self.table.frame_chosen.connect(self._window.player.go_to)
+        self.table.save_requested.connect(self._window.commands.actions["inspect.save_table"].trigger)
         self.strips = DiagnosisStrips()
         self.strips.set_theme(self._window.theme)
         self._window.timeline.add_strip(self.strips)
@@ -110,7 +130,7 @@ class InspectWorkspace(Workspace):
         """Colours that say something belong here."""
         self.colors.set_on(True)
         self._show_strips()
-        self._show_depth()
+        self._show_beside()
 
     def leave(self) -> None:
         """Elsewhere the mesh wears the colours of its parts."""
@@ -126,20 +146,38 @@ class InspectWorkspace(Workspace):
 
     def show_depth(self, shown: bool) -> None:
         """Show or hide the depth images, to the left of the fit's view."""
-        self._depth_wanted = shown
-        if shown:
+        self._set_beside("depth" if shown else None)
+
+    def show_table(self, shown: bool) -> None:
+        """Show or hide the table of frames, to the left of the fit's view."""
+        self._set_beside("table" if shown else None)
+
+    def ask_table(self) -> None:
+        """Where to write the table."""
+        fit = self._window.session.fit
+        if fit is not None:
+            rows, names = [self.diagnosis.rows[row] for row in range(fit.frame_count)], fit.part_names
+            self._window.asking.ask_export_to(
+                "Save the figures of every frame", "frames.csv", "Tables (*.csv)",
+                lambda path: _write_table(path, rows, names),
+            )  # fmt: skip
+
+    def _set_beside(self, beside: Literal["depth", "table"] | None) -> None:
+        self._beside = beside
+        if beside is not None:
             self._window.turn_to(self.id)
         elif self._window.workspace is self:
             self._window.set_aside(None)
             self._window.show_views(self.columns)
-        self._show_depth()
+        self._show_beside()
 
-    def _show_depth(self) -> None:
+    def _show_beside(self) -> None:
         session = self._window.session
-        there = session.fit is not None and session.sequence is not None and self._window.viewing
-        if self._depth_wanted and there and self._window.workspace is self and self.depth_view is not None:
+        there = session.fit is not None and (self._beside == "table" or session.sequence is not None)
+        widget = self.depth_view if self._beside == "depth" else self.table if self._beside == "table" else None
+        if there and widget is not None and self._window.viewing and self._window.workspace is self:
             self._window.show_views((False, True, False))
-            self._window.set_aside(self.depth_view)
+            self._window.set_aside(widget)
 
     def _show_strips(self, leaving: bool = False) -> None:
         if self.strips is None:
@@ -154,6 +192,7 @@ class InspectWorkspace(Workspace):
     def _on_fit(self, *_: object) -> None:
         if self.strips is not None:
             self.strips.set_parts(part_titles(self._window.session.part_names))
+            self._on_diagnosis()
             self._show_strips()
 
     @Slot()
@@ -164,6 +203,10 @@ class InspectWorkspace(Workspace):
     def _on_diagnosis(self) -> None:
         if self.strips is not None:
             self.strips.set_rows(self.diagnosis.rows)
+        if self.table is not None:
+            self.table.show_rows(self.diagnosis.rows, part_titles(self._window.session.part_names))
+        if self.diagnosis.complete:
+            self._window.commands.refresh()
 
     @Slot(object)
     def _on_matches(self, reasons: frozenset[int]) -> None:
@@ -201,3 +244,13 @@ class InspectWorkspace(Workspace):
         self.diagnosis.close()
         if self.depth_view is not None:
             self.depth_view.close()
+
+
+def _write_table(
+    path: Path, rows: Sequence[FrameDiagnosis], part_names: Sequence[str]
+) -> Generator[Progress, None, Path]:
+    """The file dialog has asked whether an existing file may go."""
+    from spams_core.data.diagnosis import write_diagnosis
+
+    yield Progress(0, 1, f"Write {path.name}")
+    return write_diagnosis(path, rows, part_names, replace=True)
