@@ -43,6 +43,10 @@ class Asking(QObject):
         """Whose body goes into slot A or B of the blend."""
         self._ask_folder("Take the body of another fit", lambda path: self._window.documents.take_body(slot, path))
 
+    def ask_compared(self, use: Callable[[Path], None]) -> None:
+        """Which fit to compare with."""
+        self._ask_folder("Compare with another fit", use)
+
     def ask_export_body(self) -> None:
         """Where to write the mesh on screen."""
         mesh = self._window.session.body_on_screen()

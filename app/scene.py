@@ -23,6 +23,8 @@ from spams_core.resources import part_colors
 __all__ = ["Scene"]
 
 _INPUT, _FIT, _CANONICAL = 0, 1, 2
+_GHOST_COLOR = np.array([255, 176, 60], dtype=np.uint8)
+_GHOST_OPACITY = 0.45
 _UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
 
 
@@ -45,11 +47,13 @@ class Scene(QObject):
         self.matches = LinesActor(width=3.5)
         self.picked = LinesActor(width=9.0)
         self.match_rows: tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]] | None = None
+        self.ghost, self.second = MeshActor(), MeshActor()
+        self.ghost.actor.GetProperty().SetOpacity(_GHOST_OPACITY)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
-            (_INPUT, (self.floors[0], self.input_cloud)),
-            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked)),
+            (_INPUT, (self.floors[0], self.input_cloud, self.second)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost)),
             (_CANONICAL, (self.floors[2], self.canonical)),
         ):
             for part in actors:
@@ -61,6 +65,7 @@ class Scene(QObject):
             changed.connect(self._on_body)
         session.mean_body_changed.connect(self._on_body)
         session.body_paint_changed.connect(self._on_body)
+        session.compared_changed.connect(self._on_body)
         session.show_cloud_changed.connect(self._on_layers)
         session.show_mesh_changed.connect(self._on_layers)
         for changed in (session.show_matches_changed, session.match_reasons_changed, session.picked_match_changed):
@@ -208,6 +213,7 @@ class Scene(QObject):
         else:
             self.body.clear()
         self._draw_canonical()
+        self._draw_compared()
         self._draw_matches(row)
         self._on_layers()
         self.titles_changed.emit()
@@ -215,6 +221,19 @@ class Scene(QObject):
     def _draw(self, actor: MeshActor, vertices: Float[np.ndarray, "V 3"], mesh: Mesh) -> None:
         parts = mesh.vertex_parts if mesh.vertex_parts is not None else np.zeros(len(vertices), dtype=np.int64)
         actor.update(vertices, mesh.faces, self._part_colors(parts))
+
+    def _draw_compared(self) -> None:
+        """The second fit, in the frames that it has."""
+        compared = self._session.compared
+        rows = np.nonzero(compared.fit.frame_indices == self._session.frame)[0] if compared is not None else ()
+        for actor, way in ((self.ghost, "ghost"), (self.second, "beside")):
+            if compared is None or compared.show_as != way or not len(rows) or not len(self._palette):
+                actor.clear()
+                continue
+            fit, vertices = compared.fit, compared.fit.vertices_world[int(rows[0])]
+            plain = np.broadcast_to(_GHOST_COLOR, (len(vertices), 3))
+            actor.update(vertices, fit.faces, plain if way == "ghost" else self._part_colors(fit.vertex_parts))
+            actor.visible = True
 
     def _draw_canonical(self) -> None:
         session = self._session
@@ -261,6 +280,8 @@ class Scene(QObject):
     def _on_layers(self, *_: Any) -> None:
         session = self._session
         self.body.visible = session.show_mesh
+        replaced = session.compared is not None and session.compared.show_as == "beside"
+        self.input_cloud.visible = session.cloud is not None and not replaced
         self.fit_cloud.visible = session.show_cloud and session.cloud is not None
         # Lines inside the surface are seen only through it, and between smaller points.
         track, row = session.track, session.track_row(session.frame)

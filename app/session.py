@@ -16,9 +16,10 @@ if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is
     from spams_core.data.sequence import DepthSequence
     from spams_core.geometry.mesh import Mesh
 
-__all__ = ["BodyPaint", "CloudColors", "EditedBody", "FrameCloud", "LiveFit", "Session"]
+__all__ = ["BodyPaint", "CloudColors", "CompareAs", "Compared", "EditedBody", "FrameCloud", "LiveFit", "Session"]
 
 CloudColors = Literal["part", "depth"]
+CompareAs = Literal["ghost", "beside"]
 V = TypeVar("V")
 
 
@@ -73,6 +74,14 @@ class BodyPaint:
     colors: UInt8[np.ndarray, "V 3"]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A second fit of the same recording, and where it is shown: over the first, or in the place of the input."""
+
+    fit: Fit
+    show_as: CompareAs
+
+
 class _Field(Generic[V]):
     """An attribute that emits `NAME_changed` when it is given another value."""
 
@@ -110,6 +119,7 @@ class Session(QObject):
     edited_changed = Signal(object)
     mean_body_changed = Signal(object)
     body_paint_changed = Signal(object)
+    compared_changed = Signal(object)
     part_names_changed = Signal(object)
     frame_changed = Signal(int)
     cloud_changed = Signal(object)
@@ -137,6 +147,8 @@ class Session(QObject):
     """The model's mean shape in the canonical frame."""
     body_paint: _Field[BodyPaint | None] = _Field(None)
     """Colours of the fitted mesh; None colours it by part."""
+    compared: _Field[Compared | None] = _Field(None)
+    """A second fit that is shown too."""
     part_names: _Field[tuple[str, ...]] = _Field(())
     """Names of the parts that labels count."""
     frame: _Field[int] = _Field(0)

@@ -10,6 +10,7 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from app.commands import Command
+from app.inspect.comparison import Comparison
 from app.inspect.diagnosis import Diagnosis
 from app.inspect.mesh_colors import MeshColors
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
@@ -21,6 +22,7 @@ from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
     from app.inspect.colors_card import ColorsCard
+    from app.inspect.compare_card import CompareCard
     from app.inspect.depth_view import DepthView
     from app.inspect.match_picker import MatchPicker
     from app.inspect.matches_card import MatchesCard
@@ -40,11 +42,15 @@ class InspectWorkspace(Workspace):
     picker: MatchPicker | None = None
     depth_view: DepthView | None = None
     table: MetricsTable | None = None
+    compare_card: CompareCard | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self.colors = MeshColors(window.session, self)
         self.colors.failed.connect(self._on_failed)
+        self.comparison = Comparison(window.session, self)
+        self.comparison.failed.connect(window.show_error)
+        window.session.compared_changed.connect(self._on_compared)
         self.diagnosis = Diagnosis(window.session, self)
         self.diagnosis.failed.connect(self._on_failed)
         self.diagnosis.changed.connect(self._on_diagnosis)
@@ -75,6 +81,11 @@ class InspectWorkspace(Workspace):
                 "table", lambda: session.fit is not None, lambda: self._beside == "table",
             ),
             Command(
+                "inspect.compare", "Compare with Another Fit…", self.ask_compared,
+                "See a second fit of the same recording over this one, or beside it", "", "intersect",
+                lambda: session.fit is not None,
+            ),
+            Command(
                 "inspect.save_table", "Save Table…", self.ask_table,
                 "Write the figures of every frame and part as CSV", "", "file-text",
                 lambda: session.fit is not None and self.diagnosis.complete,
@@ -88,6 +99,7 @@ class InspectWorkspace(Workspace):
     def make_panel(self) -> QWidget:
         """Its controls."""
         from app.inspect.colors_card import ColorsCard
+        from app.inspect.compare_card import CompareCard
         from app.inspect.depth_view import DepthView
         from app.inspect.match_picker import MatchPicker
         from app.inspect.matches_card import MatchesCard
@@ -101,6 +113,8 @@ class InspectWorkspace(Workspace):
         assert viewport is not None
         self.picker = MatchPicker(scene, viewport, self)
         self.picker.picked.connect(self._on_picked)
+        self.compare_card = CompareCard(self._window.session, self.comparison)
+        self.compare_card.open_requested.connect(self._window.commands.actions["inspect.compare"].trigger)
         self.depth_view = DepthView(self._window.session, self._window.theme)
         self.depth_view.failed.connect(self._on_failed)
         self.table = MetricsTable()
@@ -116,6 +130,7 @@ class InspectWorkspace(Workspace):
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
         column.addWidget(self.colors_card)
+        column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
         column.addStretch(1)
         area = QScrollArea()
@@ -129,12 +144,14 @@ class InspectWorkspace(Workspace):
     def enter(self) -> None:
         """Colours that say something belong here."""
         self.colors.set_on(True)
+        self.comparison.set_on(True)
         self._show_strips()
         self._show_beside()
 
     def leave(self) -> None:
         """Elsewhere the mesh wears the colours of its parts."""
         self.colors.set_on(False)
+        self.comparison.set_on(False)
         self._show_strips(leaving=True)
 
     def show_strips(self, shown: bool) -> None:
@@ -151,6 +168,11 @@ class InspectWorkspace(Workspace):
     def show_table(self, shown: bool) -> None:
         """Show or hide the table of frames, to the left of the fit's view."""
         self._set_beside("table" if shown else None)
+
+    def ask_compared(self) -> None:
+        """Which fit to compare with."""
+        self._window.turn_to(self.id)
+        self._window.asking.ask_compared(self.comparison.open_path)
 
     def ask_table(self) -> None:
         """Where to write the table."""
@@ -194,6 +216,15 @@ class InspectWorkspace(Workspace):
             self.strips.set_parts(part_titles(self._window.session.part_names))
             self._on_diagnosis()
             self._show_strips()
+
+    @Slot()
+    def _on_compared(self, *_: object) -> None:
+        """A column is named for what stands in it, and has to be there."""
+        window, compared = self._window, self._window.session.compared
+        beside = compared is not None and compared.show_as == "beside"
+        window.view_bar.set_title(0, "Second fit" if beside else None)
+        if beside:
+            self._set_beside(None)
 
     @Slot()
     def _on_other_frame(self, *_: object) -> None:
@@ -242,6 +273,7 @@ class InspectWorkspace(Workspace):
         """End its threads."""
         self.colors.close()
         self.diagnosis.close()
+        self.comparison.close()
         if self.depth_view is not None:
             self.depth_view.close()
 
