@@ -225,12 +225,13 @@ class Scene(QObject):
     def _draw_compared(self) -> None:
         """The second fit, in the frames that it has."""
         compared = self._session.compared
-        rows = np.nonzero(compared.fit.frame_indices == self._session.frame)[0] if compared is not None else ()
+        frames = compared.fit.frame_indices if compared is not None else np.zeros(0, dtype=int)
+        rows = np.nonzero(frames == self._session.frame)[0].tolist()
         for actor, way in ((self.ghost, "ghost"), (self.second, "beside")):
             if compared is None or compared.show_as != way or not len(rows) or not len(self._palette):
                 actor.clear()
                 continue
-            fit, vertices = compared.fit, compared.fit.vertices_world[int(rows[0])]
+            fit, vertices = compared.fit, compared.fit.vertices_world[rows[0]]
             plain = np.broadcast_to(_GHOST_COLOR, (len(vertices), 3))
             actor.update(vertices, fit.faces, plain if way == "ghost" else self._part_colors(fit.vertex_parts))
             actor.visible = True

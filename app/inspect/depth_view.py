@@ -105,12 +105,12 @@ class DepthView(QWidget):
         if not self.isVisible():
             return
         fit, sequence, frame = self._session.fit, self._session.sequence, self._session.frame
-        rows = np.nonzero(fit.frame_indices == frame)[0] if fit is not None else ()
+        rows = np.nonzero(fit.frame_indices == frame)[0].tolist() if fit is not None else []
         if fit is None or sequence is None or not len(rows):
             self._thread.submit()
             self._show(None)
             return
-        compute = partial(_pictures, fit, int(rows[0]), sequence)
+        compute = partial(_pictures, fit, rows[0], sequence)
         self._thread.submit(Job(compute, partial(self._receive, fit), self.failed.emit))
 
     def _receive(self, fit: Fit, pictures: _Pictures) -> None:
