@@ -59,7 +59,11 @@ class Asking(QObject):
 
     def ask_export_to(self, title: str, name: str, kinds: str, task: Callable[[Path], Task[Path]]) -> None:
         """Where to write something; then the task writes it."""
-        self._ask_file(title, name, kinds, lambda path: self._window.jobs.run_export(task(path)))
+
+        def write(path: Path) -> None:
+            self._window.jobs.run_export(task(path))
+
+        self._ask_file(title, name, kinds, write)
 
     def ask_screenshot(self) -> None:
         """Where to save the picture; it is taken before the dialog covers the window."""

@@ -271,11 +271,11 @@ class Scene(QObject):
         self.matches.visible = True
         self.match_rows = lines.rows, seen.points_world[lines.rows], seen.matched_world[lines.rows]
         clicked = session.picked_match
-        shown = clicked is not None and bool((lines.rows == clicked).any())
-        if shown:
+        shown = bool((lines.rows == clicked).any())
+        if clicked is not None and shown:
             accent = _rgb(self._theme.accent).astype(np.uint8)[None]
             self.picked.update(seen.points_world[[clicked]], seen.matched_world[[clicked]], accent)
-        self.picked.visible = shown
+        self.picked.visible = clicked is not None and shown
 
     @Slot()
     def _on_layers(self, *_: Any) -> None:

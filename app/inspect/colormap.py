@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from app.depth_colors import DEPTH_RAMP
+
 __all__ = ["CONFIDENCE", "DEPTH", "DIFFERENCE", "MAGNITUDE", "MISSING", "Ramp"]
 
 MISSING = (112, 118, 130)
@@ -37,8 +39,8 @@ MAGNITUDE = Ramp(((30, 60, 130), (32, 127, 160), (66, 178, 143), (250, 217, 100)
 CONFIDENCE = Ramp(MAGNITUDE.stops[::-1])
 """What is doubtful is red."""
 
-DEPTH = Ramp(((253, 231, 120), (122, 209, 129), (42, 150, 160), (70, 90, 170), (84, 50, 130)))
-"""Near yellow, far violet."""
+DEPTH = Ramp(tuple((int(r), int(g), int(b)) for r, g, b in DEPTH_RAMP))
+"""Near yellow, far violet, as in the input's view."""
 
 DIFFERENCE = Ramp(((38, 94, 190), (140, 180, 226), (240, 240, 240), (240, 164, 130), (196, 50, 54)))
 """Negative blue, zero nearly white, positive red."""

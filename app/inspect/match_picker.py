@@ -31,6 +31,10 @@ class MatchPicker(QObject):
         self._pressed: QPointF | None = None
         viewport.installEventFilter(self)
 
+    def close(self) -> None:
+        """Stop listening, before the viewport goes."""
+        self._viewport.removeEventFilter(self)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Listen only; every event goes on to the viewport."""
         if isinstance(event, QMouseEvent) and event.button() == Qt.MouseButton.LeftButton:

@@ -28,8 +28,9 @@ _Index = QModelIndex | QPersistentModelIndex
 class _Figures(QAbstractTableModel):
     """Millimetres and per cent; the sorting role gives numbers, those that are not known last of all."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, parent: QWidget) -> None:
+        # Owned by the table: a model that Python collects while a view still asks it brings the program down.
+        super().__init__(parent)
         self.titles: list[str] = []
         self.numbers: np.ndarray[Any, Any] = np.zeros((0, 0))
 
@@ -83,7 +84,7 @@ class MetricsTable(QWidget):
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
-        self._figures = _Figures()
+        self._figures = _Figures(self)
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._figures)
         self._sorted.setSortRole(Qt.ItemDataRole.UserRole)

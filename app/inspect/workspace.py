@@ -276,6 +276,8 @@ class InspectWorkspace(Workspace):
         self.comparison.close()
         if self.depth_view is not None:
             self.depth_view.close()
+        if self.picker is not None:
+            self.picker.close()
 
 
 def _write_table(
