@@ -14,7 +14,7 @@ from app.panels.help_page import HelpPage
 from app.panels.shortcut_editor import ShortcutEditor
 from spams_core import __version__
 from spams_core.errors import InputError
-from spams_core.progress import Progress
+from spams_core.progress import Progress, Task
 from spams_core.resources import part_colors
 
 if TYPE_CHECKING:
@@ -43,6 +43,10 @@ class Asking(QObject):
         """Whose body goes into slot A or B of the blend."""
         self._ask_folder("Take the body of another fit", lambda path: self._window.documents.take_body(slot, path))
 
+    def ask_compared(self, use: Callable[[Path], None]) -> None:
+        """Which fit to compare with."""
+        self._ask_folder("Compare with another fit", use)
+
     def ask_export_body(self) -> None:
         """Where to write the mesh on screen."""
         mesh = self._window.session.body_on_screen()
@@ -52,6 +56,14 @@ class Asking(QObject):
                 "Export the body on screen", "body.ply", "Meshes (*.ply *.obj *.glb *.stl)",
                 lambda path: self._window.jobs.run_export(_write_body(body, names, path)),
             )  # fmt: skip
+
+    def ask_export_to(self, title: str, name: str, kinds: str, task: Callable[[Path], Task[Path]]) -> None:
+        """Where to write something; then the task writes it."""
+
+        def write(path: Path) -> None:
+            self._window.jobs.run_export(task(path))
+
+        self._ask_file(title, name, kinds, write)
 
     def ask_screenshot(self) -> None:
         """Where to save the picture; it is taken before the dialog covers the window."""

@@ -13,6 +13,9 @@ def view_facts(session: Session, residual_mm: float | None) -> tuple[str, str, s
 
 
 def _input(session: Session) -> str:
+    if session.compared is not None and session.compared.show_as == "beside":
+        fitted = bool((session.compared.fit.frame_indices == session.frame).any())
+        return "the second fit" if fitted else "the second fit lacks this frame"
     cloud = session.cloud
     if cloud is None:
         return "no points in this frame" if session.sequence is not None else "no recording"

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
 from app.depth_colors import CONFIDENCE_RAMP, DEPTH_RAMP, UNSURE, ramp_colors
+from app.match_lines import match_lines
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
@@ -22,8 +23,8 @@ from spams_core.resources import part_colors
 __all__ = ["Scene"]
 
 _INPUT, _FIT, _CANONICAL = 0, 1, 2
-_MAX_MATCHES = 600
-_FAR_MATCH_M = 0.04
+_GHOST_COLOR = np.array([255, 176, 60], dtype=np.uint8)
+_GHOST_OPACITY = 0.45
 _UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
 
 
@@ -44,11 +45,15 @@ class Scene(QObject):
         self.fit_cloud = CloudActor()
         self.body = MeshActor()
         self.matches = LinesActor(width=3.5)
+        self.picked = LinesActor(width=9.0)
+        self.match_rows: tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]] | None = None
+        self.ghost, self.second = MeshActor(), MeshActor()
+        self.ghost.actor.GetProperty().SetOpacity(_GHOST_OPACITY)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
-            (_INPUT, (self.floors[0], self.input_cloud)),
-            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches)),
+            (_INPUT, (self.floors[0], self.input_cloud, self.second)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost)),
             (_CANONICAL, (self.floors[2], self.canonical)),
         ):
             for part in actors:
@@ -60,9 +65,11 @@ class Scene(QObject):
             changed.connect(self._on_body)
         session.mean_body_changed.connect(self._on_body)
         session.body_paint_changed.connect(self._on_body)
+        session.compared_changed.connect(self._on_body)
         session.show_cloud_changed.connect(self._on_layers)
         session.show_mesh_changed.connect(self._on_layers)
-        session.show_matches_changed.connect(self._on_body)
+        for changed in (session.show_matches_changed, session.match_reasons_changed, session.picked_match_changed):
+            changed.connect(self._on_body)
         session.follow_changed.connect(self._on_cloud)
         session.linked_changed.connect(self._on_linked)
 
@@ -208,6 +215,7 @@ class Scene(QObject):
         else:
             self.body.clear()
         self._draw_canonical()
+        self._draw_compared()
         self._draw_matches(row)
         self._on_layers()
         self.titles_changed.emit()
@@ -215,6 +223,20 @@ class Scene(QObject):
     def _draw(self, actor: MeshActor, vertices: Float[np.ndarray, "V 3"], mesh: Mesh) -> None:
         parts = mesh.vertex_parts if mesh.vertex_parts is not None else np.zeros(len(vertices), dtype=np.int64)
         actor.update(vertices, mesh.faces, self._part_colors(parts))
+
+    def _draw_compared(self) -> None:
+        """The second fit, in the frames that it has."""
+        compared = self._session.compared
+        frames = compared.fit.frame_indices if compared is not None else np.zeros(0, dtype=int)
+        rows = np.nonzero(frames == self._session.frame)[0].tolist()
+        for actor, way in ((self.ghost, "ghost"), (self.second, "beside")):
+            if compared is None or compared.show_as != way or not len(rows) or not len(self._palette):
+                actor.clear()
+                continue
+            fit, vertices = compared.fit, compared.fit.vertices_world[rows[0]]
+            plain = np.broadcast_to(_GHOST_COLOR, (len(vertices), 3))
+            actor.update(vertices, fit.faces, plain if way == "ghost" else self._part_colors(fit.vertex_parts))
+            actor.visible = True
 
     def _draw_canonical(self) -> None:
         session = self._session
@@ -238,25 +260,31 @@ class Scene(QObject):
             self._draw_floors()
 
     def _draw_matches(self, row: int | None) -> None:
-        """Lines from observed points to the vertices that they were paired with."""
+        """Lines from observed points to the vertices that they were paired with, and the one that was clicked."""
         session, fit = self._session, self._session.fit
         wanted = session.show_matches and session.live is None and session.edited is None
+        self.match_rows = None
         if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:
-            self.matches.visible = False
+            self.matches.visible = self.picked.visible = False
             return
         seen = fit.observation(row)
-        kept = np.nonzero(seen.match_weights > 0)[0]
-        kept = np.random.default_rng(0).permutation(kept)[:_MAX_MATCHES]
-        starts, ends = seen.points_world[kept], seen.matched_world[kept]
-        far = np.clip(np.linalg.norm(ends - starts, axis=1) / _FAR_MATCH_M, 0.0, 1.0)[:, None]
-        good, bad = (_rgb(color) for color in (self._theme.good, self._theme.danger))
-        self.matches.update(starts, ends, ((1 - far) * good + far * bad).astype(np.uint8))
+        lines = match_lines(seen, session.match_reasons)
+        self.matches.update(lines.starts, lines.ends, lines.colors)
         self.matches.visible = True
+        self.match_rows = lines.rows, seen.points_world[lines.rows], seen.matched_world[lines.rows]
+        clicked = session.picked_match
+        shown = bool((lines.rows == clicked).any())
+        if clicked is not None and shown:
+            accent = _rgb(self._theme.accent).astype(np.uint8)[None]
+            self.picked.update(seen.points_world[[clicked]], seen.matched_world[[clicked]], accent)
+        self.picked.visible = clicked is not None and shown
 
     @Slot()
     def _on_layers(self, *_: Any) -> None:
         session = self._session
         self.body.visible = session.show_mesh
+        replaced = session.compared is not None and session.compared.show_as == "beside"
+        self.input_cloud.visible = session.cloud is not None and not replaced
         self.fit_cloud.visible = session.show_cloud and session.cloud is not None
         # Lines inside the surface are seen only through it, and between smaller points.
         track, row = session.track, session.track_row(session.frame)

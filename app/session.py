@@ -16,9 +16,10 @@ if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is
     from spams_core.data.sequence import DepthSequence
     from spams_core.geometry.mesh import Mesh
 
-__all__ = ["BodyPaint", "CloudColors", "EditedBody", "FrameCloud", "LiveFit", "Session"]
+__all__ = ["BodyPaint", "CloudColors", "CompareAs", "Compared", "EditedBody", "FrameCloud", "LiveFit", "Session"]
 
 CloudColors = Literal["part", "depth", "confidence"]
+CompareAs = Literal["ghost", "beside"]
 V = TypeVar("V")
 
 
@@ -75,6 +76,14 @@ class BodyPaint:
     colors: UInt8[np.ndarray, "V 3"]
 
 
+@dataclass(frozen=True)
+class Compared:
+    """A second fit of the same recording, and where it is shown: over the first, or in the place of the input."""
+
+    fit: Fit
+    show_as: CompareAs
+
+
 class _Field(Generic[V]):
     """An attribute that emits `NAME_changed` when it is given another value."""
 
@@ -112,6 +121,7 @@ class Session(QObject):
     edited_changed = Signal(object)
     mean_body_changed = Signal(object)
     body_paint_changed = Signal(object)
+    compared_changed = Signal(object)
     part_names_changed = Signal(object)
     frame_changed = Signal(int)
     cloud_changed = Signal(object)
@@ -119,6 +129,8 @@ class Session(QObject):
     show_cloud_changed = Signal(bool)
     show_mesh_changed = Signal(bool)
     show_matches_changed = Signal(bool)
+    match_reasons_changed = Signal(object)
+    picked_match_changed = Signal(object)
     follow_changed = Signal(bool)
     linked_changed = Signal(bool)
     device_changed = Signal(str)
@@ -137,6 +149,8 @@ class Session(QObject):
     """The model's mean shape in the canonical frame."""
     body_paint: _Field[BodyPaint | None] = _Field(None)
     """Colours of the fitted mesh; None colours it by part."""
+    compared: _Field[Compared | None] = _Field(None)
+    """A second fit that is shown too."""
     part_names: _Field[tuple[str, ...]] = _Field(())
     """Names of the parts that labels count."""
     frame: _Field[int] = _Field(0)
@@ -151,6 +165,10 @@ class Session(QObject):
     """Whether the fit's view has the mesh in it."""
     show_matches: _Field[bool] = _Field(False)
     """Whether the fit's view has the correspondences in it."""
+    match_reasons: _Field[frozenset[int]] = _Field(frozenset({0}))
+    """Which correspondences these are, as `MatchReason`: 0 = those that were kept."""
+    picked_match: _Field[int | None] = _Field(None)
+    """The correspondence that was clicked, a row of the frame's observation."""
     follow: _Field[bool] = _Field(False)
     """Whether the camera walks along with the subject."""
     linked: _Field[bool] = _Field(True)

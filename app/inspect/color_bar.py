@@ -24,7 +24,7 @@ class ColorBar(QWidget):
         self._theme = THEMES["dark"]
         self.ramp: Ramp = MAGNITUDE
         self.low, self.high = 0.0, 1.0
-        self.unit, self.missing = "", ""
+        self.unit, self.missing, self.bounded = "", "", False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
 
     def sizeHint(self) -> QSize:
@@ -36,24 +36,29 @@ class ColorBar(QWidget):
         self._theme = theme
         self.update()
 
-    def show_scale(self, ramp: Ramp, low: float, high: float, unit: str, missing: str = "") -> None:
+    def show_scale(
+        self, ramp: Ramp, low: float, high: float, unit: str, missing: str = "", *, bounded: bool = False
+    ) -> None:
         """Say what the colours mean.
 
         Args:
             low, high: Ends in the given unit.
             missing: What the grey patch means; empty = no patch.
+            bounded: Nothing lies beyond the ends.
         """
         self.ramp, self.low, self.high, self.unit, self.missing = ramp, low, high, unit, missing
+        self.bounded = bounded or unit == "%"
         self.setAccessibleName(f"Colours from {low:g} to {high:g} {unit}")
         self.setFixedHeight(self.sizeHint().height())
         self.update()
 
     def ticks(self) -> list[str]:
-        """Texts below the bar, from the low to the high end; the last one has the unit, and says that it is open."""
+        """Texts below the bar, from the low to the high end; the last one has the unit, and open ends say so."""
         values = np.linspace(self.low, self.high, 5)
         texts = [f"{value:.3g}" for value in values]
-        bounded = self.unit == "%"
-        return [*texts[:-1], f"{'' if bounded else '≥ '}{texts[-1]} {self.unit}"]
+        first = "≤ " if self.low < 0 and not self.bounded else ""
+        last = "" if self.bounded else "≥ "
+        return [f"{first}{texts[0]}", *texts[1:-1], f"{last}{texts[-1]} {self.unit}"]
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Bar, ticks, patch."""
@@ -68,12 +73,14 @@ class ColorBar(QWidget):
         metrics = QFontMetrics(painter.font())
         texts = self.ticks()
         last = place.right() - metrics.horizontalAdvance(texts[-1])
+        free = place.left()
         for k, text in enumerate(texts):
             x = place.left() + place.width() * k / (len(texts) - 1)
             width = metrics.horizontalAdvance(text)
             left = min(max(x - width / 2, place.left()), place.right() - width)
-            if k < len(texts) - 1 and left + width + 5 > last:
-                continue  # the end's unit is worth more than the tick before it
+            if k < len(texts) - 1 and (left < free or left + width + 5 > last):
+                continue  # both ends are worth more than the ticks beside them
+            free = left + width + 5
             painter.drawText(QPointF(left, place.bottom() + 4 + metrics.ascent()), text)
         if self.missing:
             patch = QRectF(_EDGE, 39, 12, 12)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, UInt8
 
-__all__ = ["CONFIDENCE", "DIFFERENCE", "MAGNITUDE", "MISSING", "Ramp"]
+from app.depth_colors import DEPTH_RAMP
+
+__all__ = ["CONFIDENCE", "DEPTH", "DIFFERENCE", "MAGNITUDE", "MISSING", "Ramp"]
 
 MISSING = (112, 118, 130)
 """Where there is no number."""
@@ -36,6 +38,9 @@ MAGNITUDE = Ramp(((30, 60, 130), (32, 127, 160), (66, 178, 143), (250, 217, 100)
 
 CONFIDENCE = Ramp(MAGNITUDE.stops[::-1])
 """What is doubtful is red."""
+
+DEPTH = Ramp(tuple((int(r), int(g), int(b)) for r, g, b in DEPTH_RAMP))
+"""Near yellow, far violet, as in the input's view."""
 
 DIFFERENCE = Ramp(((38, 94, 190), (140, 180, 226), (240, 240, 240), (240, 164, 130), (196, 50, 54)))
 """Negative blue, zero nearly white, positive red."""

@@ -63,11 +63,13 @@ class Diagnosis(QObject):
 
     def _request(self) -> None:
         fit, sequence = self._session.fit, self._session.sequence
-        wanted = range(fit.frame_count) if self._on and fit is not None else ()
+        if fit is None or not self._on:
+            self._thread.submit()
+            return
         self._thread.submit(
             *(
                 Job(partial(_measure, fit, row, sequence), partial(self._receive, fit, row), partial(self._fail, fit))
-                for row in wanted
+                for row in range(fit.frame_count)
                 if row not in self.rows
             )
         )

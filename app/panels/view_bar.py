@@ -25,6 +25,7 @@ class ViewBar(QWidget):
         self.setObjectName("viewBar")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._facts: list[QLabel] = []
+        self._titles: list[QLabel] = []
         self._columns: list[QWidget] = []
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
@@ -57,6 +58,7 @@ class ViewBar(QWidget):
                 inside.addWidget(button)
             row.addWidget(column, COLUMN_STRETCH[index])
             self._facts.append(facts)
+            self._titles.append(heading)
             self._columns.append(column)
 
     def set_facts(self, texts: Sequence[str]) -> None:
@@ -64,6 +66,14 @@ class ViewBar(QWidget):
         for label, text in zip(self._facts, texts, strict=True):
             label.setText(text)
             label.setToolTip(text)
+
+    def set_title(self, column: int, title: str | None = None) -> None:
+        """Name a column for what stands in it now; None = as it was."""
+        self._titles[column].setText(TITLES[column] if title is None else title)
+
+    def titles(self) -> list[str]:
+        """The three titles."""
+        return [label.text() for label in self._titles]
 
     def facts(self) -> list[str]:
         """The three lines."""

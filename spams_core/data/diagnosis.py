@@ -80,13 +80,15 @@ def _jitter_m(fit: Fit, row: int) -> float:
     return float(np.median(np.linalg.norm(fit.vertices_world[row] - middle, axis=1)))
 
 
-def write_diagnosis(path: Path, rows: Sequence[FrameDiagnosis], part_names: Sequence[str]) -> Path:
+def write_diagnosis(
+    path: Path, rows: Sequence[FrameDiagnosis], part_names: Sequence[str], *, replace: bool = False
+) -> Path:
     """Write a table: one row per frame, millimetres and per cent; what is not known stays empty.
 
     Raises:
-        InputError: The file exists, or cannot be written.
+        InputError: The file exists and `replace` is false, or cannot be written.
     """
-    with new_file(path) as work, work.open("w", newline="") as file:
+    with new_file(path, replace=replace) as work, work.open("w", newline="") as file:
         table = csv.writer(file)
         table.writerow(
             ["frame", "residual_mm", *(f"{name}_residual_mm" for name in part_names), "kept_percent", "missing_percent",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from enum import IntEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,24 @@ from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import Archive, read_archive, write_archive
 
-__all__ = ["Fit", "FrameObservation", "read_fit", "write_fit"]
+__all__ = ["Fit", "FrameObservation", "MatchReason", "read_fit", "write_fit"]
+
+_OPTIONAL = frozenset({"match_reasons"})
+"""Arrays that an archive may lack."""
+
+
+class MatchReason(IntEnum):
+    """Why a pair of an observed point and its nearest vertex of the same part was rejected; the first that holds."""
+
+    KEPT = 0
+    PART = 1
+    """The surface has no vertex of the point's part."""
+    DISTANCE = 2
+    """They are farther apart than the gate."""
+    VISIBILITY = 3
+    """The camera cannot see that side of the surface."""
+    NORMAL = 4
+    """Their normals differ by more than the gate."""
 
 
 @dataclass(frozen=True)
@@ -25,13 +43,15 @@ class FrameObservation:
         points_world: [N, 3] subject points in metres.
         labels: [N] part of each point, from the segmenter.
         matched_world: [N, 3] the nearest vertex of the same part for each observed point.
-        match_weights: [N] 1, or 0 where the pair was rejected for its distance or its normals.
+        match_weights: [N] 1, or 0 where the pair was rejected.
+        reasons: [N] why, as `MatchReason`; None where the fit does not say.
     """
 
     points_world: Float[np.ndarray, "N 3"]
     labels: Int[np.ndarray, "N"]
     matched_world: Float[np.ndarray, "N 3"]
     match_weights: Float[np.ndarray, "N"]
+    reasons: Int[np.ndarray, "N"] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +66,7 @@ class Fit:
         observed_points [M, 3] · observed_labels [M] · matched_points [M, 3] · match_weights [M] and
         observed_offsets [T + 1]: the rows of frame t are offsets[t]:offsets[t + 1]
         loss_history [I, K] with the names of its K columns in the manifest as `loss_names`
+        match_reasons [M] uint8, see `MatchReason`: 0 exactly where the weight is not; may be missing
 
     Attributes:
         manifest: Settings, hashes of inputs, part names, sequence path, model path, seconds and so on.
@@ -68,6 +89,7 @@ class Fit:
     match_weights: Float[np.ndarray, "M"]
     observed_offsets: Int[np.ndarray, "T1"]
     loss_history: Float[np.ndarray, "I K"]
+    match_reasons: Int[np.ndarray, "M"] | None = None
 
     @property
     def frame_count(self) -> int:
@@ -96,7 +118,11 @@ class Fit:
         """What fitted frame t showed."""
         rows = slice(int(self.observed_offsets[t]), int(self.observed_offsets[t + 1]))
         return FrameObservation(
-            self.observed_points[rows], self.observed_labels[rows], self.matched_points[rows], self.match_weights[rows]
+            self.observed_points[rows],
+            self.observed_labels[rows],
+            self.matched_points[rows],
+            self.match_weights[rows],
+            None if self.match_reasons is None else self.match_reasons[rows],
         )
 
 
@@ -107,6 +133,7 @@ def write_fit(path: Path, fit: Fit, *, replace: bool = False) -> Archive:
         InputError: The folder exists and `replace` is false, or cannot be written.
     """
     arrays = {field.name: getattr(fit, field.name) for field in fields(Fit) if field.name != "manifest"}
+    arrays = {name: array for name, array in arrays.items() if array is not None}
     return write_archive(path, "fit", fit.manifest, arrays, replace=replace)
 
 
@@ -117,7 +144,9 @@ def read_fit(path: Path) -> Fit:
         InputError: It is missing, corrupted, of another kind, or its arrays do not belong together.
     """
     archive = read_archive(path, "fit")
-    arrays = {field.name: archive.array(field.name) for field in fields(Fit) if field.name != "manifest"}
+    lacking = _OPTIONAL.difference(archive.names())
+    names = [field.name for field in fields(Fit) if field.name != "manifest" and field.name not in lacking]
+    arrays = {name: archive.array(name) for name in names}
     fit = Fit(archive.manifest, **arrays)
     frames, vertices = len(fit.frame_indices), len(fit.canonical_vertices)
     whole = (
@@ -131,6 +160,7 @@ def read_fit(path: Path) -> Fit:
         and bool(np.isfinite(fit.vertices_world).all())
         and int(fit.observed_offsets[-1]) == len(fit.observed_points) == len(fit.observed_labels)
         and len(fit.matched_points) == len(fit.match_weights) == len(fit.observed_points)
+        and (fit.match_reasons is None or fit.match_reasons.shape == fit.match_weights.shape)
         and fit.residual_m.shape == (frames,)
         and 0 <= int(fit.vertex_parts.min()) <= int(fit.vertex_parts.max()) < len(archive.words("part_names"))
         and fit.loss_history.ndim == 2

@@ -48,7 +48,7 @@ class SurfaceMeasure:
     missing: str
 
 
-MEASURES: Mapping[Measure, SurfaceMeasure] = {
+MEASURES: Mapping[str, SurfaceMeasure] = {
     "distance": SurfaceMeasure(
         "Distance to observation", "How far the observed points lie from the surface, at the place nearest to them",
         "mm", 1e3, 30.0, "not observed",

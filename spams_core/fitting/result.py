@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from spams_core.data.fit import Fit
+from spams_core.data.fit import Fit, MatchReason
 from spams_core.fitting.surface import CanonicalSurface, posed_vertices
 from spams_core.frames import world_from_posed
 from spams_core.geometry.mesh import Mesh, vertex_normals
@@ -21,6 +21,9 @@ __all__ = ["Observed", "build_fit"]
 
 Observed = tuple[Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"], Int[np.ndarray, "N"]]
 """Points, normals and labels of one frame."""
+
+_FACING = 0.1
+"""Cosine between normal and the way to the camera from which on a vertex is visible, as in `pairing`."""
 
 
 def build_fit(
@@ -37,25 +40,28 @@ def build_fit(
     *,
     normal_gate_deg: float = 65.0,
     distance_gate_m: float = 0.1,
+    eye_world: Float[np.ndarray, "3"] | None = None,
 ) -> Fit:
     """Warp the canonical surface to every frame and pair the observed points with it.
 
     An observed point is paired with the nearest vertex of its own part. The pair weighs 1, or 0 when it is rejected:
-    farther apart than the distance gate, or normals that differ by more than the normal gate.
+    no vertex of the part, farther apart than the distance gate, on a side that the camera cannot see, or normals that
+    differ by more than the normal gate.
 
     Args:
         manifest: Everything of the archive's manifest that is known already.
+        eye_world: Where the camera is; None asks no pair whether it is seen.
     """
     posed = posed_vertices(spam, surface, shape_codes, pose_codes)
     world = world_from_posed(posed, root_rotation, root_translation_m).cpu().numpy()
     faces = surface.faces.cpu().numpy().astype(np.int32)
     parts = surface.parts.cpu().numpy().astype(np.int32)
     gate = np.cos(np.radians(normal_gate_deg))
-    matched, weights, residual = [], [], []
+    matched, rejected, residual = [], [], []
     for (points, normals, labels), vertices in zip(observed, world, strict=True):
         mesh = Mesh(vertices, faces, parts)
         normals_here = vertex_normals(torch.from_numpy(vertices), surface.faces.cpu()).numpy()
-        target, weight = np.zeros_like(points), np.zeros(len(points), dtype=np.float32)
+        target, reason = np.zeros_like(points), np.full(len(points), MatchReason.PART, dtype=np.uint8)
         for q in range(spam.part_count):
             rows, candidates = np.nonzero(labels == q)[0], surface.of_part[q].cpu().numpy()
             if len(rows) == 0 or len(candidates) == 0:
@@ -64,9 +70,18 @@ def build_fit(
             index = candidates[nearest]
             agree = (normals[rows] * normals_here[index]).sum(-1) > gate
             target[rows] = vertices[index]
-            weight[rows] = (distance < distance_gate_m) & agree
+            hidden = np.zeros(len(rows), dtype=bool)
+            if eye_world is not None:
+                towards = eye_world - vertices[index]
+                towards /= np.linalg.norm(towards, axis=1, keepdims=True)
+                hidden = (normals_here[index] * towards).sum(1) <= _FACING
+            reason[rows] = np.select(
+                [distance >= distance_gate_m, hidden, ~agree],
+                [MatchReason.DISTANCE, MatchReason.VISIBILITY, MatchReason.NORMAL],
+                MatchReason.KEPT,
+            )
         matched.append(target)
-        weights.append(weight)
+        rejected.append(reason)
         residual.append(np.median(closest_on_surface(points, mesh)[0]) if len(points) else np.nan)
     offsets = np.concatenate([[0], np.cumsum([len(points) for points, _, _ in observed])]).astype(np.int64)
     return Fit(
@@ -84,7 +99,8 @@ def build_fit(
         observed_points=np.concatenate([points for points, _, _ in observed]).astype(np.float32),
         observed_labels=np.concatenate([labels for _, _, labels in observed]).astype(np.int32),
         matched_points=np.concatenate(matched).astype(np.float32),
-        match_weights=np.concatenate(weights).astype(np.float32),
+        match_weights=(np.concatenate(rejected) == MatchReason.KEPT).astype(np.float32),
         observed_offsets=offsets,
         loss_history=loss_history,
+        match_reasons=np.concatenate(rejected),
     )

@@ -184,14 +184,18 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
 
 
 @contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Fill a temporary file beside `path`, then rename it: the result is whole or absent; nothing is overwritten.
+def new_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Fill a temporary file beside `path`, then rename it: the result is whole or absent.
+
+    Args:
+        path: Where the file shall be.
+        replace: Whether an existing file may be replaced.
 
     Raises:
-        InputError: `path` exists, or cannot be written.
+        InputError: `path` exists and may not be replaced, or cannot be written.
     """
     path = Path(path)
-    if path.exists():
+    if path.exists() and not replace:
         raise InputError(f"{path} exists already. Choose another name, or remove it first.")
     work = None
     try:
@@ -201,7 +205,7 @@ def new_file(path: Path) -> Iterator[Path]:
         work = Path(name)
         work.chmod(0o644)  # mkstemp makes it private
         yield work
-        os.rename(work, path)
+        os.replace(work, path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another place.") from error
     finally:

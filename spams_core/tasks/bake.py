@@ -88,7 +88,7 @@ def decode_fit(spam: Spam, model: Path, motion: EditedMotion, start: Fit | None,
         spam, surface, shape, pose, rotation, translation, observed, motion.frame_indices, history, manifest
     )
     # An edited body no longer explains the recording: no pair of points is claimed.
-    result = dataclasses.replace(result, match_weights=np.zeros_like(result.match_weights))
+    result = dataclasses.replace(result, match_weights=np.zeros_like(result.match_weights), match_reasons=None)
     if np.isfinite(result.residual_m).any():
         manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     return result

@@ -199,7 +199,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     result = build_fit(
         spam, solution.surface, solution.shape_codes, solution.pose_codes, solution.root_rotation,
         solution.root_translation_m, observed, frames, solution.loss_history, manifest,
-        normal_gate_deg=solve.normal_gate_deg,
+        normal_gate_deg=solve.normal_gate_deg, eye_world=sequence.camera.world_from_camera[:3, 3],
     )  # fmt: skip
     manifest["seconds_per_frame"] = (time.perf_counter() - started) / len(frames)
     manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from spams_core.data.fit import Fit, read_fit
+from spams_core.data.fit import Fit, MatchReason, read_fit
 from spams_core.data.isolation import fitted_subject
 from spams_core.data.recording import read_sequence
 from spams_core.data.subject import SubjectSettings
@@ -86,7 +86,11 @@ def test_one_topology_and_every_array_survives_the_archive(demo_fit: Path):
         seen = result.observation(t)
         used = seen.match_weights > 0
         assert used.mean() > 0.5
-        assert np.linalg.norm(seen.matched_world - seen.points_world, axis=1)[used].max() < 0.1
+        length = np.linalg.norm(seen.matched_world - seen.points_world, axis=1)
+        assert length[used].max() < 0.1
+        assert seen.reasons is not None
+        assert np.array_equal(seen.reasons == MatchReason.KEPT, used)
+        assert (length[seen.reasons == MatchReason.DISTANCE] >= 0.1 - 1e-5).all()
 
 
 def test_reports_carry_losses_and_a_live_mesh(demo_fit: Path, reports: list[Progress]):
@@ -219,6 +223,7 @@ def test_transfer_of_poses_between_fits(demo_fit: Path, tmp_path: Path):
     assert np.array_equal(mixed.pose_codes, other.pose_codes)
     assert np.array_equal(mixed.shape_codes, read_fit(demo_fit).shape_codes)
     assert not mixed.match_weights.any()
+    assert mixed.match_reasons is None
     with pytest.raises(InputError, match="--parts tail"):
         run_to_end(edit(EditSettings(demo_fit, tmp_path / "x", pose_from=tmp_path / "other", parts=("tail",))))
 

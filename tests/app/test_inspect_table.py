@@ -1,0 +1,65 @@
+"""The table of frames in the workspace Inspect."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QFileDialog
+
+Opened = Callable[[Path], Any]
+
+
+@pytest.fixture
+def table(opened: Opened, fit_folder: Path, qtbot: Any) -> Any:
+    window = opened(fit_folder)
+    window.session.fit = replace(window.session.fit, residual_m=np.array([3, 5, 1, 4, 2], np.float32) / 100)
+    window.turn_to("inspect")
+    window.commands.actions["inspect.table"].trigger()
+    shown = window.inspect_workspace.table
+    qtbot.waitUntil(lambda: len(shown.texts()) == 5, timeout=10_000)
+    return shown
+
+
+def test_table_is_sorted_by_a_column_and_goes_to_its_frame(table: Any, qtbot: Any) -> None:
+    window = table.window()
+    assert table.isVisible()
+    assert [row[0] for row in table.texts()] == ["0", "2", "4", "6", "8"]
+    assert table.texts()[1][1:2] == ["50.0"]
+    assert table.texts()[1][3] == "–"  # no point of the torso
+    assert table.medians.text().startswith("Median over the frames: all 30.0 mm, head ")
+    table.view.sortByColumn(1, Qt.SortOrder.DescendingOrder)
+    assert [row[1] for row in table.texts()] == ["50.0", "40.0", "30.0", "20.0", "10.0"]
+    cell = table.view.visualRect(table.view.model().index(1, 1))
+    qtbot.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, pos=cell.center())
+    assert window.session.frame == 6
+
+
+def test_table_is_saved_and_replaces_a_file_only_after_the_dialog(table: Any, tmp_path: Path, qtbot: Any) -> None:
+    window, path = table.window(), tmp_path / "frames.csv"
+    path.write_text("older")
+    qtbot.waitUntil(lambda: window.commands.actions["inspect.save_table"].isEnabled(), timeout=5_000)
+    table.save.click()
+    dialog = next(iter(window.findChildren(QFileDialog)))
+    assert not dialog.testOption(QFileDialog.Option.DontConfirmOverwrite)
+    with qtbot.waitSignal(window.jobs.exported, timeout=10_000):
+        dialog.fileSelected.emit(str(path))
+    dialog.close()
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [float(row["residual_mm"]) for row in rows] == pytest.approx([30, 50, 10, 40, 20])
+    assert list(rows[0])[2:4] == ["head_residual_mm", "torso_residual_mm"]
+
+
+def test_table_and_depth_images_take_turns(table: Any) -> None:
+    window = table.window()
+    window.commands.actions["inspect.depth"].trigger()
+    assert not table.isVisible()
+    assert window.inspect_workspace.depth_view.isVisible()
+    assert not window.commands.actions["inspect.table"].isChecked()
