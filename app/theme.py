@@ -229,7 +229,7 @@ QPushButton#primary:disabled {{ background: {t.raised}; color: {t.faint}; border
 QPushButton#chip {{ border-radius: 11px; padding: 3px 9px; text-align: left; background: transparent; }}
 QPushButton#chip:hover {{ background: {t.raised}; }}
 QPushButton#chip:checked {{ background: {t.raised}; border-color: {t.accent}; }}
-QLineEdit, QComboBox, QSpinBox {{
+QLineEdit, QComboBox {{
     background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};
 }}
