@@ -11,7 +11,10 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.panels.command_palette import CommandPalette
 from app.panels.help_page import HelpPage
+from app.panels.log_panel import LogPanel
+from app.panels.preferences_dialog import PreferencesDialog
 from app.panels.shortcut_editor import ShortcutEditor
+from app.panels.tour import Tour, tour_steps
 from spams_core import __version__
 from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
@@ -30,6 +33,8 @@ class Asking(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._log: LogPanel | None = None
+        self.tour: Tour | None = None
 
     def ask_recording(self) -> None:
         """Which recording to open."""
@@ -113,6 +118,39 @@ class Asking(QObject):
         editor = ShortcutEditor(window.commands, window)
         editor.changed.connect(keep)
         editor.open()
+
+    def start_tour(self) -> None:
+        """The tour from its beginning: on the bundled recording, after asking for what is unsaved."""
+        window = self._window
+
+        def go() -> None:
+            if self.tour is not None:
+                self.tour.end()
+            if window.viewing:
+                window.projects.new()
+            self.tour = Tour(window, tour_steps(window))
+            self.tour.ended.connect(self._on_toured)
+            self.tour.start()
+
+        window.projects.guard(go)
+
+    def _on_toured(self) -> None:
+        self.tour = None
+        self._window.preferences.toured = True
+
+    def show_log(self) -> None:
+        """The log, beside the window."""
+        if self._log is None:
+            self._log = LogPanel(self._window.log, self._window.theme, self._window)
+        self._log.set_theme(self._window.theme)
+        self._log.show()
+        self._log.raise_()
+
+    def edit_preferences(self) -> None:
+        """Theme, units, memory and so on."""
+        dialog = PreferencesDialog(self._window.preferences, self._window)
+        dialog.changed.connect(self._window.apply_preferences)
+        dialog.open()
 
     def show_help(self) -> None:
         """Workspaces, commands, keys."""

@@ -21,8 +21,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.asking import Asking
+from app.bookmarks import RECALL, STORE, Bookmarks
 from app.capture.workspace import CaptureWorkspace
 from app.commands import CommandTable
+from app.copying import Copying
 from app.documents import Documents
 from app.edit.editing import Editing
 from app.edit.editor import Editor
@@ -33,6 +35,7 @@ from app.fit.fitting import Fitting
 from app.fit.workspace import FitWorkspace
 from app.inspect.workspace import InspectWorkspace
 from app.jobs import Jobs
+from app.log_model import LogModel
 from app.panels.dialogs import ask, show_error
 from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
@@ -81,6 +84,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.preferences = Preferences()
+        self.log = LogModel(self)
         self.theme: Theme = THEMES[self.preferences.theme]
         self.last_folder = Path.home()
         self.viewport: Viewport | None = None
@@ -96,6 +100,8 @@ class MainWindow(QMainWindow):
         self.asking = Asking(self)
         self.documents = Documents(self)
         self.projects = Projects(self)
+        self.bookmarks = Bookmarks(self)
+        self.copying = Copying(self)
         self.fitting = Fitting(self)
         self._preload = Preload(self)
         self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
@@ -113,11 +119,14 @@ class MainWindow(QMainWindow):
         self.commands = CommandTable([*window_commands(self), *own], self)
         self._lay_out()
         self._connect()
-        self._use_theme(self.theme)
-        self.commands.refresh()
-        geometry = self.preferences.geometry
+        self.apply_preferences()
+        geometry, panels = self.preferences.geometry, self.preferences.panels
         if geometry is not None:
             self.restoreGeometry(geometry)
+        if panels is not None:
+            self._splitter.restoreState(panels[0])
+            self.show_panel(panels[1])
+        self.commands.refresh()
 
     # --- layout ---------------------------------------------------------------------------------------------------
 
@@ -130,6 +139,10 @@ class MainWindow(QMainWindow):
         self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
         self.menus["Edit"].insertActions(actions["edit.reset"], [actions["undo"], actions["redo"]])
         self.commands.groups["Edit"][:0] = ["undo", "redo"]
+        views = self.menus["View"].addMenu("Stored Views")
+        self.menus["View"].insertMenu(actions["turn.capture"], views)
+        self.commands.fill(views, (*RECALL, "-", *STORE))
+        self.commands.groups["Stored Views"] = [*RECALL, *STORE]
         self.commands.bind_all(self.preferences.shortcuts)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
@@ -177,6 +190,7 @@ class MainWindow(QMainWindow):
         splitter.addWidget(self.tabs)
         splitter.setStretchFactor(0, 1)
         splitter.setSizes([1280 - _PANEL_WIDTH, _PANEL_WIDTH])
+        self._splitter = splitter
         self.setCentralWidget(splitter)
         self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
         self.setStatusBar(self.status)
@@ -212,6 +226,7 @@ class MainWindow(QMainWindow):
         self.documents.opened.connect(self.opened)
         self.documents.opened.connect(self.commands.refresh)
         self.fitting.finished.connect(self.fit_finished)
+        QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_colors)
         self._preload.views.connect(self._on_views)
         self._preload.numerics.connect(self._on_numerics)
         self._preload.failed.connect(self.show_error)
@@ -238,7 +253,7 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces:
             self.tabs.setTabToolTip(self.tabs.addTab(workspace.make_panel(), workspace.title), workspace.hint)
         self.tabs.currentChanged.connect(self._on_tab)
-        self.turn_to("fit")
+        self.turn_to(self.preferences.workspace)
         self._use_theme(self.theme)
         self._on_parts(self.session.part_names)
 
@@ -248,6 +263,7 @@ class MainWindow(QMainWindow):
             return
         self.session.device = device
         self.fitting.set_settings_kind(kind)
+        self._prefer_device()
         self.editor.load()
         self.is_ready = True
         self.commands.refresh()
@@ -386,6 +402,11 @@ class MainWindow(QMainWindow):
         if self.viewport is not None:
             self.viewport.view_from(side)
 
+    def use_parallel(self, parallel: bool) -> None:
+        """Parallel or perspective projection."""
+        if self.viewport is not None:
+            self.viewport.parallel = parallel
+
     def show_panel(self, shown: bool) -> None:
         """Show or hide the side panel."""
         self.tabs.setVisible(shown)
@@ -398,6 +419,28 @@ class MainWindow(QMainWindow):
         """Switch and remember the theme."""
         self.preferences.theme = "light" if light else "dark"
         self._use_theme(THEMES[self.preferences.theme])
+
+    @Slot()
+    def apply_preferences(self, *_: object) -> None:
+        """Take over what the user has chosen."""
+        chosen = self.preferences
+        self.session.unit = self.timeline.strip.unit = chosen.unit
+        self.reader.set_budget(chosen.memory_mb << 20)
+        self.timeline.pace.setCurrentIndex(max(0, self.timeline.pace.findData(chosen.pace)))
+        self._prefer_device()
+        self._use_theme(THEMES[chosen.theme])
+        self._on_facts()
+        self.commands.refresh()
+
+    def _prefer_device(self) -> None:
+        panel = self.fit_workspace.panel
+        if panel is not None and panel.form is not None:
+            panel.form.set_value("device", self.preferences.device)
+
+    @Slot()
+    def _on_desktop_colors(self, *_: object) -> None:
+        if self.preferences.theme_choice == "system":
+            self._use_theme(THEMES[self.preferences.theme])
 
     def _use_theme(self, theme: Theme) -> None:
         self.theme = theme
@@ -477,6 +520,9 @@ class MainWindow(QMainWindow):
         # The stack empties itself when it is deleted, and would tell the commands of it.
         self.editing.undo_stack.indexChanged.disconnect(self.commands.refresh)
         self.preferences.geometry = self.saveGeometry()
+        self.preferences.panels = self._splitter.saveState(), self.panel_shown()
+        if self.workspace is not None:
+            self.preferences.workspace = self.workspace.id
         self.player.clock.pause()
         self.hide()
         self.fitting.queue.close()
@@ -484,6 +530,8 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces:
             workspace.close()
         self.projects.close()
+        self.log.close()
+        self.commands.close()
         for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:
