@@ -40,6 +40,13 @@ class Asking(QObject):
         """Which recording to open."""
         self._ask_folder("Open a recording", self._window.open_path)
 
+    def ask_recording_file(self) -> None:
+        """Which recording to open, of those that are one file."""
+        kinds = "Recordings (*.sens *.r3d *.bag *.mkv);;All files (*)"
+        dialog = QFileDialog(self._window, "Open a recording", str(self._window.last_folder), kinds)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        self._run(dialog, self._window.open_path)
+
     def ask_fit(self) -> None:
         """Which fit to open."""
         self._ask_folder("Open a fit", self._window.open_path)

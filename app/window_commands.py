@@ -18,7 +18,8 @@ MENUS = (
         "&File",
         (
             "project.new", "project.open", "project.save", "project.save_as", "-",
-            "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-",
+            "open.recording", "open.recording_file", "open.fit", "open.demo", "-", "export.fit", "export.body",
+            "screenshot", "-",
             "copy.fit", "copy.evaluate", "copy.export", "-",
             "preferences", "quit",
         ),
@@ -75,7 +76,12 @@ def window_commands(window: MainWindow) -> list[Command]:
         *window.bookmarks.commands(),
         Command(
             "open.recording", "Open Recording…", asking.ask_recording,
-            "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open",
+            "Open a folder with camera.json and depth images, or of another format", "Ctrl+O", "folder-open",
+        ),
+        Command(
+            "open.recording_file", "Open Recording File…", asking.ask_recording_file,
+            "Open a recording that is one file: RealSense .bag, Azure Kinect .mkv, Record3D .r3d, ScanNet .sens",
+            "Ctrl+Shift+F", "file-search",
         ),
         Command(
             "open.fit", "Open Fit…", asking.ask_fit, "Open a fit that was made before", "Ctrl+Shift+O", "person-simple",

@@ -19,7 +19,7 @@ import sys
 class Absent:
     # As on a machine where neither the window's toolkits nor the extra `synthetic` are installed.
     names = {"PySide6", "shiboken6", "qtpy", "vtk", "vtkmodules", "pyvista", "pyvistaqt", "pyqtgraph", "qtawesome",
-             "anny", "warp", "embreex", "fast_simplification"}
+             "anny", "warp", "embreex", "fast_simplification", "lzfse", "rosbags", "lz4", "av"}
 
     def find_spec(self, name, path=None, target=None):
         if name.partition(".")[0] in self.names:

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spams_core.errors import InputError
+from spams_core.io.azure_kinect import holds_azure_kinect, open_azure_kinect
 from spams_core.io.depth_images import holds_depth_images, open_depth_images
 from spams_core.io.native_sequence import holds_native, open_native
+from spams_core.io.record3d import holds_record3d, open_record3d
+from spams_core.io.ros_bag import holds_ros_bag, open_ros_bag
+from spams_core.io.scannet import holds_scannet, open_scannet
 from spams_core.io.source import ReadingSettings, Source
 from spams_core.io.tum_rgbd import holds_tum_rgbd, open_tum_rgbd
 
@@ -31,6 +35,10 @@ class Format:
 FORMATS: dict[str, Format] = {
     "native": Format(holds_native, open_native),
     "tum_rgbd": Format(holds_tum_rgbd, open_tum_rgbd),
+    "record3d": Format(holds_record3d, open_record3d),
+    "scannet": Format(holds_scannet, open_scannet),
+    "ros_bag": Format(holds_ros_bag, open_ros_bag),
+    "azure_kinect": Format(holds_azure_kinect, open_azure_kinect),
     "depth_images": Format(holds_depth_images, open_depth_images),
 }
 """Every format by name; the first one that a path's content fits is taken."""

@@ -38,8 +38,8 @@ __all__ = ["holds_record3d", "open_record3d"]
 _LONGEST_METADATA = 1 << 28
 _FRAME_NAME = re.compile(r"rgbd/([0-9]{1,9})\.depth")
 _CV_FROM_ARKIT = np.diag([1.0, -1.0, -1.0, 1.0])
-_LARGEST_GROWTH = 64
-"""A depth map that is stored as less than this share of itself is none."""
+_MOST_BYTES = 1 << 26
+"""Of a depth map whose size is not stated; 16 megapixels."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class _Frames:
     places: tuple[tuple[int, int, int], ...]
 
     def depth_m(self, t: int) -> Float[np.ndarray, "H W"]:
-        data = _inflate(self.path, t, _stored(self.path, t, self.places[t], self.width * self.height * 4))
-        if len(data) != self.width * self.height * 4:
+        wanted = self.width * self.height * 4
+        data = _inflate(self.path, t, _stored(self.path, t, self.places[t], wanted), wanted)
+        if len(data) != wanted:
             raise InputError(f"{self.path}: frame {t} is not of {self.width}×{self.height} pixels. Export it again.")
         return depth_in_metres(np.frombuffer(data, "<f4").reshape(self.height, self.width), 1.0)
 
@@ -167,7 +168,7 @@ def _size(path: Path, metadata: Mapping[str, Any], places: tuple[tuple[int, int,
     color = [_positive(metadata.get(name)) for name in ("w", "h")]
     if color[0] is None or color[1] is None:
         raise InputError(f"{path}: its metadata lacks the size w, h. Export it again.")
-    length = len(_inflate(path, 0, _stored(path, 0, places[0], 1 << 24)))
+    length = len(_inflate(path, 0, _stored(path, 0, places[0], _MOST_BYTES), _MOST_BYTES))
     height = round(np.sqrt(length / 4 * color[1] / color[0]))
     width = length // 4 // max(height, 1)
     if height < 1 or width * height * 4 != length:
@@ -218,34 +219,34 @@ def _stored(path: Path, t: int, place: tuple[int, int, int], raw_length: int) ->
     return data
 
 
-def _inflate(path: Path, t: int, data: bytes) -> bytes:
+def _inflate(path: Path, t: int, data: bytes, most: int) -> bytes:
     """Undo LZFSE; data that are not compressed stay as they are.
 
     Raises:
-        InputError: The data are corrupted, would grow without measure, or the extra is not installed.
+        InputError: The data are corrupted, would grow beyond `most` bytes, or the extra is not installed.
     """
     if data[:3] != b"bvx":
         return data
     claimed = _claimed_length(data)
     corrupted = f"{path}: frame {t} is truncated or corrupted. Export it again."
-    if claimed is None:
+    if claimed is None or claimed > most:
         raise InputError(corrupted)
     try:
-        import liblzfse
+        import lzfse
     except ImportError as error:
         raise InputError(
             f"{path} is compressed with LZFSE, which needs the extra record3d. Install it: pip install "
             "'spam-studio[record3d]'."
         ) from error
     try:
-        raw: bytes = liblzfse.decompress(data)
+        raw: bytes = lzfse.decompress(data)
     except Exception as error:  # the library has one exception of its own, and runs out of memory with another
         raise InputError(corrupted) from error
     return raw
 
 
 def _claimed_length(data: bytes) -> int | None:
-    """The bytes that LZFSE data say they make, or None where their blocks are broken or would grow without measure."""
+    """The bytes that LZFSE data say they make, or None where their blocks are broken."""
     place = total = 0
     while place + 4 <= len(data):
         magic = data[place : place + 4]
@@ -266,6 +267,6 @@ def _claimed_length(data: bytes) -> int | None:
             return None
         place += length
         total += raw
-        if length < 8 or total > _LARGEST_GROWTH * 1024 * max(len(data), 1) or total > 1 << 28:
+        if length < 8:
             return None
     return None
