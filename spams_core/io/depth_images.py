@@ -307,7 +307,7 @@ def _npy_units(path: Path) -> np.ndarray[Any, Any]:
 
 
 def _npz_member(path: Path, archive: zipfile.ZipFile) -> zipfile.ZipInfo:
-    members = [each for each in archive.infolist() if each.filename.endswith(".npy")]
+    members = [each for each in archive.infolist() if each.filename.endswith(".npy") and each.filename != "points.npy"]
     member = next((each for each in members if each.filename == "depth.npy"), members[0] if len(members) == 1 else None)
     if member is None:
         raise InputError(f"{path} holds no array depth. Name the depth so, or leave it alone in the file.")

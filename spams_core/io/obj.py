@@ -8,9 +8,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Int
 
+from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 
-__all__ = ["face_parts", "write_obj"]
+__all__ = ["face_parts", "read_obj", "write_obj"]
+
+_LONGEST = 1 << 30
 
 
 def face_parts(faces: Int[np.ndarray, "F 3"], vertex_parts: Int[np.ndarray, "V"]) -> Int[np.ndarray, "F"]:
@@ -41,3 +44,34 @@ def write_obj(path: Path, mesh: Mesh, part_names: Sequence[str] = (), comments: 
         for head, members in groups:
             if len(members):
                 file.write(head + "f %d %d %d\n" * len(members) % tuple(members.ravel().tolist()))
+
+
+def read_obj(path: Path) -> Mesh:
+    """Vertices and triangles in the order of the file, nothing merged; polygons become fans, the rest is passed over.
+
+    Raises:
+        InputError: The file is missing, no OBJ, without triangles, or refers to vertices it lacks.
+    """
+    path = Path(path)
+    try:
+        if path.stat().st_size > _LONGEST:
+            raise InputError(f"{path} is larger than a gigabyte. Reduce the mesh.")
+        lines = path.read_bytes().splitlines()
+        vertices = np.array([line.split()[1:4] for line in lines if line.startswith(b"v ")], dtype=np.float64)
+        corners = [
+            [int(word.partition(b"/")[0]) for word in line.split()[1:]] for line in lines if line.startswith(b"f ")
+        ]
+        faces = np.array([(c[0], c[k], c[k + 1]) for c in corners for k in range(1, len(c) - 1)], dtype=np.int64)
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
+    except (ValueError, IndexError, OverflowError) as error:
+        raise InputError(f"{path} is truncated or no OBJ file. Export it again.") from error
+    if len(faces) == 0 or vertices.ndim != 2 or vertices.shape[1] != 3:
+        raise InputError(f"{path} holds no triangles; a surface is needed. Export it with its faces.")
+    # OBJ counts from 1, and from −1 backwards.
+    faces = np.where(faces < 0, faces + len(vertices), faces - 1)
+    if faces.min() < 0 or faces.max() >= len(vertices):
+        raise InputError(f"{path}: a face refers to a vertex that is not there. Export it again.")
+    if not np.isfinite(vertices).all():
+        raise InputError(f"{path} has vertices that are not finite. Export it again.")
+    return Mesh(vertices, faces)

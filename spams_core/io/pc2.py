@@ -1,18 +1,27 @@
+<<<<<<< HEAD
 """PC2: point caches, the moved vertices of a mesh that another file holds.
 
 Layout, little-endian: signature `POINTCACHE2\\0`, int32 version 1, int32 number of points, float32 first frame, float32
 frames per sample, int32 number of samples; then x, y, z of every point of every sample as float32.
 """
+=======
+"""PC2, the point cache of animation programs: the vertices of one mesh at many times, without its triangles."""
+>>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)
 
 from __future__ import annotations
 
 import struct
+<<<<<<< HEAD
 from collections.abc import Iterable
+=======
+from dataclasses import dataclass
+>>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
+<<<<<<< HEAD
 __all__ = ["write_pc2"]
 
 _HEADER = "<12siiffi"
@@ -43,3 +52,70 @@ def write_pc2(
             file.write(np.ascontiguousarray(frame, dtype="<f4").tobytes())
             count += 1
         assert count == samples
+=======
+from spams_core.errors import InputError
+from spams_core.io.source import MAX_FRAMES
+
+__all__ = ["PointCache", "open_pc2"]
+
+_HEAD = struct.Struct("<12siiffi")
+_MAGIC = b"POINTCACHE2\0"
+
+
+@dataclass(frozen=True)
+class PointCache:
+    """An opened cache; vertices are read when they are asked for.
+
+    Attributes:
+        path: The file.
+        vertex_count: V.
+        frame_count: T.
+    """
+
+    path: Path
+    vertex_count: int
+    frame_count: int
+
+    def vertices(self, t: int) -> Float[np.ndarray, "V 3"]:
+        """Vertices of frame t in the file's own frame and unit.
+
+        Raises:
+            InputError: The file cannot be read any more, or has numbers that are not finite.
+        """
+        length = self.vertex_count * 12
+        try:
+            with self.path.open("rb") as file:
+                file.seek(_HEAD.size + t * length)
+                data = file.read(length)
+        except OSError as error:
+            raise InputError(f"{self.path} cannot be read ({error.strerror or error}). Put the file there.") from error
+        if len(data) != length:
+            raise InputError(f"{self.path} is truncated at frame {t}. Export it again.")
+        with np.errstate(invalid="ignore"):  # some bit patterns are numbers that even a cast complains about
+            vertices = np.frombuffer(data, "<f4").reshape(-1, 3).astype(np.float64)
+        if not (np.abs(vertices) < 1e7).all():
+            raise InputError(f"{self.path}: frame {t} has vertices that are not finite. Export it again.")
+        return vertices
+
+
+def open_pc2(path: Path) -> PointCache:
+    """Open a cache and check its length.
+
+    Raises:
+        InputError: The file is missing, no PC2, truncated, or holds no frames.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD.size)
+        size = path.stat().st_size
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
+    if len(head) < _HEAD.size or head[:12] != _MAGIC:
+        raise InputError(f"{path} is truncated or no PC2 file. Export it again.")
+    _, version, vertices, _, _, frames = _HEAD.unpack(head)
+    if version != 1 or vertices < 1 or not 1 <= frames <= MAX_FRAMES:
+        raise InputError(f"{path} claims {vertices} vertices in {frames} frames. Export it again.")
+    if size < _HEAD.size + 12 * vertices * frames:
+        raise InputError(f"{path} is truncated: it lacks some of its {frames} frames. Export it again.")
+    return PointCache(path, vertices, frames)
+>>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)

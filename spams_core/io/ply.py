@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from trimesh.exchange.ply import load_ply
 
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 
-__all__ = ["read_ply", "write_ply"]
+__all__ = ["read_ply", "read_ply_points", "write_ply"]
+
+_LONGEST_HEAD = 1 << 16
 
 
 def write_ply(
@@ -63,17 +66,12 @@ def read_ply(path: Path) -> Mesh:
         InputError: The file is missing, truncated, no PLY, without triangles, or refers to vertices it lacks.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as file:
-            content = load_ply(file, skip_materials=True)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
-    except Exception as error:  # a foreign parser on broken bytes raises whatever comes
-        raise InputError(f"{path} is truncated or no PLY file. Export it again.") from error
+    content = _load(path)
     vertices, faces = content.get("vertices"), content.get("faces")
     if vertices is None or faces is None or len(faces) == 0:
         raise InputError(f"{path} holds no triangles; a surface is needed. Export it with its faces.")
-    vertices, faces = np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    with np.errstate(invalid="ignore"):  # indices that are no numbers become numbers out of range
+        vertices, faces = np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64)
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(f"{path}: a face refers to vertex {faces.max()} of {len(vertices)}. Export it again.")
     if not np.isfinite(vertices).all():
@@ -81,3 +79,33 @@ def read_ply(path: Path) -> Mesh:
     raw = content["metadata"]["_ply_raw"]["vertex"]
     labelled = "part" in raw["properties"]
     return Mesh(vertices, faces, np.asarray(raw["data"]["part"]).astype(np.int64).ravel() if labelled else None)
+
+
+def read_ply_points(path: Path) -> Float[np.ndarray, "N 3"]:
+    """The vertices alone, ASCII or binary; they may be no finite numbers.
+
+    Raises:
+        InputError: The file is missing, truncated or no PLY.
+    """
+    vertices = _load(Path(path)).get("vertices")
+    if vertices is None:
+        raise InputError(f"{path} holds no vertices. Export it again.")
+    with np.errstate(invalid="ignore"):
+        return np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
+
+
+def _load(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            head = file.read(_LONGEST_HEAD).partition(b"end_header")[0]
+            # An element takes a byte at least; what claims more would only take memory before it fails.
+            claimed = [int(digits) for digits in re.findall(rb"element +\S+ +([0-9]{1,18})", head)]
+            if not head.startswith(b"ply") or sum(claimed) > path.stat().st_size:
+                raise ValueError
+            file.seek(0)
+            content: dict[str, Any] = load_ply(file, skip_materials=True)
+            return content
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
+    except Exception as error:  # a foreign parser on broken bytes raises whatever comes
+        raise InputError(f"{path} is truncated or no PLY file. Export it again.") from error

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from spams_core.data.surface_recording import holds_clouds, holds_meshes, open_clouds, open_meshes
 from spams_core.errors import InputError
 from spams_core.io.azure_kinect import holds_azure_kinect, open_azure_kinect
 from spams_core.io.depth_images import holds_depth_images, open_depth_images
@@ -40,6 +41,8 @@ FORMATS: dict[str, Format] = {
     "ros_bag": Format(holds_ros_bag, open_ros_bag),
     "azure_kinect": Format(holds_azure_kinect, open_azure_kinect),
     "depth_images": Format(holds_depth_images, open_depth_images),
+    "meshes": Format(holds_meshes, open_meshes),
+    "clouds": Format(holds_clouds, open_clouds),
 }
 """Every format by name; the first one that a path's content fits is taken."""
 
