@@ -97,6 +97,7 @@ _ROWS = (
     TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer.", _summarize_edit),
     TaskRow("export", "Write a fit for other programs: meshes, animations, tables, a player."),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
+    TaskRow("inspect", "Examine a recording: scale, size, tilt, gaps, and what would spoil a fit."),
     TaskRow("convert", "Write a recording of any format as a folder of the native one."),
     TaskRow("info", "Say what a folder holds, or what comes with the program."),
 )
