@@ -204,7 +204,7 @@ def write_mkv(
     codec: bytes = b"b16g",
     title: str = "DEPTH",
 ) -> Path:
-    """A Matroska file (RFC 9559) with tracks IR and DEPTH of raw 16-bit grey, big-endian, as Azure Kinect's recorder's."""
+    """A Matroska file (RFC 9559) with tracks IR and DEPTH of raw 16-bit grey, as Azure Kinect's recorder's."""
     height, width = frames[0].shape
     bitmap = struct.pack("<IiiHH4sIiiII", 40, width, height, 1, 16, codec, width * height * 2, 0, 0, 0, 0)
 

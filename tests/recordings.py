@@ -98,7 +98,8 @@ def _other_topology(path: Path) -> None:
 
 
 FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
-    "no camera.json": (_remove("camera.json"), r"neither camera\.json nor intrinsics\.json, and no known camera has images of 32×24\. Add"),
+    "no camera.json": (
+        _remove("camera.json"), r"neither camera\.json nor intrinsics\.json, and no known camera has images of 32×24"),
     "not JSON": (_camera_text("{width: 3}"), r"camera\.json is no valid JSON \(Expecting property name .* in line 1\)"),
     "a list": (_camera_text("[1, 2]"), r"camera\.json must be a JSON object"),
     "binary": (_camera_text("\0\x01"), r"camera\.json is no valid JSON"),

@@ -124,8 +124,8 @@ def count_people(depth_m: Float[np.ndarray, "H W"], seen: Bool[np.ndarray, "H W"
 def floor_normal(depth_m: Float[np.ndarray, "H W"], camera: Camera) -> Float[np.ndarray, "3"] | None:
     """The floor's unit normal in the world, or None where no floor is seen.
 
-    Of what faces up within 35° of +y, the lowest level with at least 5 % of all readings is taken, and a plane fitted to
-    it by least squares.
+    Of what faces up within 35° of +y, the lowest level with at least 5 % of all readings is taken, and a plane fitted
+    to it by least squares.
     """
     stride = max(camera.width // _COARSE_PIXELS, 1)
     coarse = depth_m[::stride, ::stride]
@@ -160,7 +160,7 @@ def floor_normal(depth_m: Float[np.ndarray, "H W"], camera: Camera) -> Float[np.
 
 
 def inspect_times(times_s: tuple[float, ...] | None, frame_names: tuple[str, ...]) -> TimeFindings | None:
-    """Repeated and missing frames by their timestamps, else by gaps in their numbers; None where neither says anything."""
+    """Repeated and missing frames by their timestamps, else by gaps in their numbers; None where neither tells."""
     if times_s is not None and len(times_s) > 2:
         steps = np.diff(np.array(times_s))
         usual = float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0

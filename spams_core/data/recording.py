@@ -11,11 +11,11 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
+from spams_core.data.formats import FORMATS, format_of, open_source
 from spams_core.data.isolation import isolate
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
-from spams_core.data.formats import FORMATS, format_of, open_source
 from spams_core.io.source import ReadingSettings, Source
 
 __all__ = [

@@ -126,17 +126,19 @@ def open_meshes(path: Path, reading: ReadingSettings) -> Source:
     """Open a sequence of meshes, seen from the front; they are the ground truth too where their topology stays.
 
     Raises:
-        InputError: A file is missing or broken, a PC2 lacks its OBJ, or the ray caster is not installed when a frame is read.
+        InputError: A file is missing or broken, or a PC2 lacks its OBJ. Reading a frame raises it too where the ray
+            caster is not installed.
     """
     folder = path.parent if path.is_file() else path
-    caches = (path,) if path.is_file() else _files(folder, (".pc2",))
+    files: tuple[Path, ...]
+    caches: tuple[Path, ...] = (path,) if path.is_file() else _files(folder, (".pc2",))
     cache = None
     if caches:
         if len(caches) > 1:
             raise InputError(f"{folder} holds {len(caches)} PC2 files. Give the one to open.")
         cache = open_pc2(caches[0])
         own = caches[0].with_suffix(".obj")
-        bases = (own,) if own.is_file() else _files(folder, (".obj",))
+        bases: tuple[Path, ...] = (own,) if own.is_file() else _files(folder, (".obj",))
         if len(bases) != 1:
             raise InputError(f"{caches[0]} has no mesh beside it. Put the OBJ of its mesh there as {own.name}.")
         files = bases
@@ -171,7 +173,7 @@ def open_clouds(path: Path, reading: ReadingSettings) -> Source:
     """Open a sequence of point clouds.
 
     The camera stands at the sensor's origin where the first file says it. Else, where all points lie in front of their
-    origin along +z (or −z, as in OpenGL), they are in the camera's frame; else a virtual camera stands in front of them.
+    origin along +z (or −z, as in OpenGL), they are in the camera's frame; else a virtual camera is put ahead of them.
 
     Raises:
         InputError: A file is missing or broken.
@@ -248,6 +250,8 @@ def _one_kind(folder: Path, suffixes: tuple[str, ...]) -> tuple[Path, ...]:
     for file in files:
         if file.is_symlink():
             contained(folder, file)
+        if not file.is_file():
+            raise InputError(f"{file} is no file that can be read. Leave it out.")
     return files
 
 

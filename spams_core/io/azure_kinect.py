@@ -1,8 +1,8 @@
 """Azure Kinect's `.mkv`: a Matroska file with a track of uncompressed 16-bit depth and the factory's calibration.
 
 Needs the extra `mkv`. The layout is that of the Azure Kinect Sensor SDK: the depth track has the codec b16g (16-bit
-grey, big-endian, millimetres) and the title DEPTH; the attachment calibration.json has every camera's intrinsics for its
-whole sensor, of which a depth mode bins and crops a part.
+grey, big-endian, millimetres) and the title DEPTH; the attachment calibration.json has every camera's intrinsics for
+its whole sensor, of which a depth mode bins and crops a part.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
@@ -142,9 +143,11 @@ def image_size(path: Path) -> tuple[int, int]:
         InputError: It cannot be read, is no depth image, or claims an absurd size.
     """
     try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
+            raise InputError(f"{path} is no file. Leave it out.")
         width, height = _READERS[path.suffix.lower()][0](path)
     except OSError as error:
-        if isinstance(error, Image.UnidentifiedImageError):
+        if isinstance(error, UnidentifiedImageError):
             raise InputError(f"{path} is empty, truncated or no {_kind(path)} file. Re-export it.") from error
         raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
     except InputError:

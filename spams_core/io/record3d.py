@@ -193,7 +193,8 @@ def _camera(path: Path, metadata: Mapping[str, Any], width: int, height: int) ->
     across, down = width / color[0], height / color[1]
     if abs(across / down - 1) > 0.05:
         raise InputError(
-            f"{path}: depth of {width}×{height} does not go with intrinsics for {color[0]:g}×{color[1]:g}. Export it again."
+            f"{path}: depth of {width}×{height} does not go with intrinsics for {color[0]:g}×{color[1]:g}. "
+            "Export it again."
         )
     # Pixel centres lie at integers, so sizes scale about the image's corner at −½.
     return Camera(width, height, fx * across, fy * down, (cx + 0.5) * across - 0.5, (cy + 0.5) * down - 0.5)

@@ -57,7 +57,7 @@ class _Frames:
         units = _image(self.path, t, self.places[t])
         if units.shape != (self.height, self.width):
             raise InputError(
-                f"{self.path}: frame {t} is {units.shape[1]}×{units.shape[0]}, the first one {self.width}×{self.height}. "
+                f"{self.path}: frame {t} is {units.shape[1]}×{units.shape[0]}, the first {self.width}×{self.height}. "
                 "Record again, or give a part of one size."
             )
         return depth_in_metres(units, self.scale)

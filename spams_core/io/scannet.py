@@ -148,7 +148,8 @@ def _list_frames(
 ) -> tuple[tuple[tuple[int, int], ...], list[Float[np.ndarray, "4 4"]], Float[np.ndarray, "T"]]:
     """Place and length of each frame's depth, poses as they are written, and times in microseconds."""
     end = path.stat().st_size
-    places, poses, times = [], [], []
+    places: list[tuple[int, int]] = []
+    poses, times = [], []
     for _ in range(count):
         *pose, _, time, color_length, depth_length = _FRAME.unpack(_take(path, file, _FRAME.size))
         start = file.tell() + color_length

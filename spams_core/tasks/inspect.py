@@ -166,10 +166,10 @@ def _warnings(source: Source, told: dict[str, Any], full: bool, broken: list[Inp
     often = [side for side, share in told["touches_border"].items() if share > 0.25]
     if often and not full:
         warnings["border"] = f"The subject is cut off by the image's edge ({', '.join(often)}). Step back, or aim anew."
-    if told["clipped_frames"]:
+    if told["clipped_frames"] > 0.25 * told["looked_at"]:
         warnings["clipping"] = (
-            f"In {told['clipped_frames']} frames readings pile up at the farthest depth: the sensor's limit, no surface. "
-            "Remove them, or mask them out."
+            f"In {told['clipped_frames']} frames readings pile up at the farthest depth: the sensor's limit, "
+            "no surface. Remove them, or mask them out."
         )
     if told["missing_share"] is not None and told["missing_share"] > _MISSING_SHARE:
         warnings["missing"] = (
@@ -177,8 +177,8 @@ def _warnings(source: Source, told: dict[str, Any], full: bool, broken: list[Inp
         )
     if told["repeated_timestamps"] or told["frozen_frames"]:
         warnings["repeated"] = (
-            f"{told['repeated_timestamps'] or 0} timestamps repeat and {told['frozen_frames']} of the frames looked at are "
-            "the same as the next one. Leave the repeated frames out."
+            f"{told['repeated_timestamps'] or 0} timestamps repeat and {told['frozen_frames']} of the frames looked at "
+            "are the same as the next one. Leave the repeated frames out."
         )
     if told["missing_frames"]:
         warnings["dropped"] = f"{told['missing_frames']} frames are missing in between; motion jumps there."
@@ -196,6 +196,6 @@ def _better_scale(source: Source, size_m: float, wanted_m: float) -> str:
     if best == source.depth_scale or not 0.5 < units * best / wanted_m < 2:
         return f"Check depth_scale ({source.depth_scale:g} metres per unit) and the intrinsics."
     return (
-        f"With depth_scale {best:g} instead of {source.depth_scale:g} it would be {units * best:.2f} m: give it to spams "
-        "convert, or correct camera.json."
+        f"With depth_scale {best:g} instead of {source.depth_scale:g} it would be {units * best:.2f} m: give it to "
+        "spams convert, or correct camera.json."
     )

@@ -17,6 +17,7 @@ from spams_core.io.obj import read_obj, write_obj
 from spams_core.io.ply import write_ply
 
 HEIGHT_M = 1.7
+AS_IT_IS = np.eye(4)
 
 
 def pillar(t: int) -> Mesh:
@@ -34,7 +35,7 @@ def off_axis(points: np.ndarray, t: int) -> np.ndarray:
     return np.hypot(middle[:, 0] - 0.05 * t, middle[:, 2] - 0.3)
 
 
-def write_ply_mesh(path, t, turn=np.eye(3), unit=1.0):
+def write_ply_mesh(path, t, turn=AS_IT_IS[:3, :3], unit=1.0):
     mesh = pillar(t)
     write_ply(path / f"frame_{t}.ply", Mesh((mesh.vertices @ turn.T / unit).astype(np.float32), mesh.faces))
 
@@ -70,7 +71,7 @@ def test_meshes_are_seen_where_they_are(kind, tmp_path):
         assert np.allclose(truth.vertices, pillar(t).vertices, atol=1e-5)
 
 
-def write_clouds(path, suffix, origin=None, frame=np.eye(4)):
+def write_clouds(path, suffix, origin=None, frame=AS_IT_IS):
     """The half of the pillar that a sensor at +z sees."""
     for t in range(3):
         samples, index = trimesh.sample.sample_surface(pillar(t).trimesh(), 20_000, seed=0)
@@ -134,29 +135,71 @@ def _text(name, content):
 
 
 FAULTS = {
-    "ply cut": ("meshes", lambda p: (p / "frame_0.ply").write_bytes((p / "frame_0.ply").read_bytes()[:900]), "truncated or no"),
+    "ply cut": (
+        "meshes",
+        lambda p: (p / "frame_0.ply").write_bytes((p / "frame_0.ply").read_bytes()[:900]),
+        "truncated or no",
+    ),
     "ply claims much": (
-        "meshes", lambda p: (p / "frame_0.ply").write_bytes(
+        "meshes",
+        lambda p: (p / "frame_0.ply").write_bytes(
             b"ply\nformat binary_little_endian 1.0\nelement vertex 99999999999\nproperty float x\nelement face 1\n"
-            b"property list uchar int vertex_indices\nend_header\n"), "truncated or no PLY"),
+            b"property list uchar int vertex_indices\nend_header\n"
+        ),
+        "truncated or no PLY",
+    ),
     "mixed": ("meshes", lambda p: write_obj(p / "a.obj", pillar(0)), r"holds \.obj and \.ply files"),
     "pc2 magic": ("pc2", lambda p: (p / "body.pc2").write_bytes(b"x" * 99), "truncated or no PC2"),
-    "pc2 cut": ("pc2", lambda p: (p / "body.pc2").write_bytes((p / "body.pc2").read_bytes()[:-4]), "lacks some of its 3"),
+    "pc2 cut": (
+        "pc2",
+        lambda p: (p / "body.pc2").write_bytes((p / "body.pc2").read_bytes()[:-4]),
+        "lacks some of its 3",
+    ),
     "pc2 without frames": (
-        "pc2", lambda p: (p / "body.pc2").write_bytes(struct.pack("<12siiffi", b"POINTCACHE2\0", 1, 9, 0, 1, 0)), "in 0 frames"),
+        "pc2",
+        lambda p: (p / "body.pc2").write_bytes(struct.pack("<12siiffi", b"POINTCACHE2\0", 1, 9, 0, 1, 0)),
+        "in 0 frames",
+    ),
     "pc2 without mesh": ("pc2", lambda p: (p / "body.obj").unlink(), "has no mesh beside it. Put the OBJ"),
-    "pc2 of another mesh": ("pc2", lambda p: write_obj(p / "body.obj", Mesh(np.eye(3), np.array([[0, 1, 2]]))), "moves .* vertices"),
+    "pc2 of another mesh": (
+        "pc2",
+        lambda p: write_obj(p / "body.obj", Mesh(np.eye(3), np.array([[0, 1, 2]]))),
+        "moves .* vertices",
+    ),
     "obj without faces": ("pc2", _text("body.obj", "v 0 0 0\n"), "holds no triangles"),
     "obj broken": ("pc2", _text("body.obj", "v 0 0 x\nf 1 2 3\n"), "truncated or no OBJ"),
     "obj refers outside": ("pc2", _text("body.obj", "v 0 0 0\nf 1 2 3\n"), "refers to a vertex that is not there"),
-    "pcd compressed": ("pcd", _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 1\nDATA binary_compressed\n"), "binary_compr"),
-    "pcd claims much": ("pcd", _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 9999999\nDATA binary\n"), "claims 9999999"),
-    "pcd of NaN": ("pcd", _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 1\nDATA ascii\nnan 1 2\n"), "no finite"),
-    "npz without points": ("npz", lambda p: np.savez(p / "0.npz", cloud=np.zeros((3, 3)), color=np.zeros(3)), "has no array points"),
-    "npz of objects": ("npz", lambda p: np.savez(p / "0.npz", points=np.array([object()])), "truncated or no point cloud"),
+    "pcd compressed": (
+        "pcd",
+        _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 1\nDATA binary_compressed\n"),
+        "binary_compr",
+    ),
+    "pcd claims much": (
+        "pcd",
+        _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 9999999\nDATA binary\n"),
+        "claims 9999999",
+    ),
+    "pcd of NaN": (
+        "pcd",
+        _text("0.pcd", "FIELDS x y z\nSIZE 4 4 4\nTYPE F F F\nPOINTS 1\nDATA ascii\nnan 1 2\n"),
+        "no finite",
+    ),
+    "npz without points": (
+        "npz",
+        lambda p: np.savez(p / "0.npz", cloud=np.zeros((3, 3)), color=np.zeros(3)),
+        "has no array points",
+    ),
+    "npz of objects": (
+        "npz",
+        lambda p: np.savez(p / "0.npz", points=np.array([object()])),
+        "truncated or no point cloud",
+    ),
     "npz without origin": (
-        "npz", lambda p: np.savez(p / "0.npz", points=np.ones((3, 3)), sensor_origin=[np.nan] * 3), "three finite numbers"),
-}  # fmt: skip
+        "npz",
+        lambda p: np.savez(p / "0.npz", points=np.ones((3, 3)), sensor_origin=[np.nan] * 3),
+        "three finite numbers",
+    ),
+}
 
 
 @pytest.mark.parametrize("fault", FAULTS)

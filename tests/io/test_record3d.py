@@ -67,7 +67,7 @@ FAULTS = {
     "no quaternion": (lambda: {"poses": [[0, 0, 0, 0, 1, 1, 1]]}, "no position and unit quaternion"),
     "no LZFSE": (lambda: {"compress": lambda data: b"bvx2" + data}, "frame 0 is truncated or corrupted"),
     "claims gigabytes": (
-        lambda: {"compress": lambda data: _claim(lzfse.compress(data), 2**32 - 1)}, "frame 0 is truncated or corrupted"),
+        lambda: {"compress": lambda data: _claim(lzfse.compress(data), 2**32 - 1)}, "frame 0 is truncated or corr"),
     "bomb": (lambda: {"compress": lambda data: lzfse.compress(bytes(4_000_000))}, "frame 0 is truncated or corrupted"),
 }  # fmt: skip
 

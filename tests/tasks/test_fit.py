@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from foreign_recordings import write_images, write_intrinsics
+from recordings import write_ball
 
 from spams_core.data.fit import Fit, MatchReason, read_fit
 from spams_core.data.isolation import fitted_subject
@@ -243,3 +245,15 @@ def test_cuda_agrees_with_the_cpu(demo_fit: Path, tmp_path: Path):
 def test_a_foreign_recording_is_no_ground_truth(demo_fit: Path):
     with pytest.raises(InputError, match="shows something else in frame 0"):
         run_to_end(evaluate(EvaluateSettings(demo_fit, against=resource_path("benchmarks/quick/00"))))
+
+
+def test_the_camera_of_a_foreign_recording_is_hashed_by_its_numbers(tmp_path):
+    model = default_model("spam")
+    path = write_images(tmp_path / "walk")
+    before = input_hashes(path, model, "spam")
+    assert set(before) == set(input_hashes(write_ball(tmp_path / "ball"), model, "spam"))
+    assert input_hashes(path, model, "spam") == before
+    (path / "intrinsic.json").write_text((path / "intrinsic.json").read_text().replace("30.0", "31.0", 1))
+    assert input_hashes(path, model, "spam")["camera"] != before["camera"]
+    write_intrinsics(path / "intrinsic.json")
+    assert input_hashes(path, model, "spam") == before
