@@ -143,7 +143,7 @@ def _warnings(source: Source, told: dict[str, Any], full: bool, broken: list[Inp
         warnings["subject"] = "No frame that was looked at shows a subject. Check the masks and the depth."
     elif full:
         warnings["background"] = (
-            "Readings fill the image, so the background counts as the subject. Add masks, or remove it from the depth."
+            "Readings fill the image, so the background counts as the subject. Add masks, or say what the subject is (--subject of spams fit)."
         )
         if not _NEAREST_M < distance < _FARTHEST_M:
             warnings["scale"] = f"What is seen lies {distance:.3g} m away. {_better_scale(source, distance, 2.2)}"
