@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -12,19 +11,14 @@ from scipy import ndimage
 
 from spams_core.data.sequence import subject_silhouette
 from spams_core.frames import transform_points
-from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.camera import Camera, back_project
 
-__all__ = ["FrameFindings", "TimeFindings", "count_people", "floor_normal", "inspect_frame", "inspect_times"]
+__all__ = ["FrameFindings", "TimeFindings", "count_people", "inspect_frame", "inspect_times"]
 
 _JUMP_M = 0.15
 _PERSON_AREA_M2 = 0.12
 """A child's front has 0.25 m², half of an adult behind a table about as much as this."""
 _PERSON_EXTENT_M = 0.6
-_FLOOR_DEG = 35.0
-_FLOOR_SHARE = 0.05
-_FLOOR_BAND_M = 0.05
-_COARSE_PIXELS = 160
-"""A floor needs no more pixels across than this."""
 _ELONGATED = 1.6
 _PILED_SHARE = 0.02
 """More readings than this at exactly the farthest depth are no surface but the sensor's limit."""
@@ -44,7 +38,6 @@ class FrameFindings:
         people: Connected pieces of a person's size.
         borders: Sides of the image that the subject touches.
         clipped: Whether readings pile up at the farthest depth.
-        floor: Unit normal of the floor, world frame, or None where none is seen.
     """
 
     reading_share: float
@@ -56,7 +49,6 @@ class FrameFindings:
     people: int
     borders: tuple[str, ...]
     clipped: bool
-    floor: Float[np.ndarray, "3"] | None
 
 
 @dataclass(frozen=True)
@@ -94,7 +86,6 @@ def inspect_frame(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W
         borders=tuple(side for side, edge in sides.items() if edge.any()),
         clipped=bool(readings.any() and np.ptp(depth_m[readings]) > 0.1
                      and (depth_m == farthest).sum() > _PILED_SHARE * readings.sum()),
-        floor=floor_normal(depth_m, camera),
     )  # fmt: skip
 
 
@@ -119,44 +110,6 @@ def count_people(depth_m: Float[np.ndarray, "H W"], seen: Bool[np.ndarray, "H W"
         rows, columns = (edge.stop - edge.start for edge in window)
         people += max(rows / camera.fy, columns / camera.fx) * distance > _PERSON_EXTENT_M
     return int(people)
-
-
-def floor_normal(depth_m: Float[np.ndarray, "H W"], camera: Camera) -> Float[np.ndarray, "3"] | None:
-    """The floor's unit normal in the world, or None where no floor is seen.
-
-    Of what faces up within 35° of +y, the lowest level with at least 5 % of all readings is taken, and a plane fitted
-    to it by least squares.
-    """
-    stride = max(camera.width // _COARSE_PIXELS, 1)
-    coarse = depth_m[::stride, ::stride]
-    rows, columns = coarse.shape
-    small = Camera(
-        columns, rows, camera.fx / stride, camera.fy / stride, camera.cx / stride, camera.cy / stride,
-        camera.world_from_camera,
-    )  # fmt: skip
-    valid = coarse > 0
-    if valid.sum() < 100:
-        return None
-    points_camera = back_project(coarse, small)
-    normals = pixel_normals(points_camera, valid, jump_m=0.1) @ camera.world_from_camera[:3, :3].T
-    up = valid & (normals[..., 1] > np.cos(np.radians(_FLOOR_DEG)))
-    least = _FLOOR_SHARE * valid.sum()
-    if up.sum() < least:
-        return None
-    points = transform_points(camera.world_from_camera, points_camera[up]).astype(np.float64)
-    facing = normals[up]
-    # Each point's plane says how high it meets the camera's axis, so a tilted floor is one level all the same.
-    mean = np.median(facing, axis=0)
-    mean /= np.linalg.norm(mean)
-    level = points @ mean
-    counts, edges = np.histogram(level, bins=np.arange(level.min(), level.max() + 2 * _FLOOR_BAND_M, _FLOOR_BAND_M))
-    full = np.flatnonzero(counts + np.append(counts[1:], 0) >= least)
-    if len(full) == 0:
-        return None
-    low = edges[full[0]]
-    on_floor = points[(level >= low) & (level <= low + 2 * _FLOOR_BAND_M)]
-    normal: np.ndarray[Any, Any] = np.linalg.svd(on_floor - on_floor.mean(0), full_matrices=False)[2][2]
-    return normal if normal[1] > 0 else -normal
 
 
 def inspect_times(times_s: tuple[float, ...] | None, frame_names: tuple[str, ...]) -> TimeFindings | None:

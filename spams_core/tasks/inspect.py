@@ -12,7 +12,9 @@ import numpy as np
 from tyro.conf import Positional
 
 from spams_core.data.inspection import FrameFindings, TimeFindings, inspect_frame, inspect_times
+from spams_core.data.isolation import sequence_floor
 from spams_core.data.recording import ReadingSettings, Source, as_sequence, open_source
+from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
 
@@ -74,7 +76,7 @@ def inspect(settings: InspectSettings) -> Task[dict[str, Any]]:
     if not findings:
         raise broken[0]
     times = inspect_times(source.times_s, source.frame_names)
-    return _describe(source, findings, times, frozen, len(chosen), broken)
+    return _describe(source, findings, times, _floor_tilt_deg(sequence), frozen, len(chosen), broken)
 
 
 def _middle(values: Sequence[float]) -> float | None:
@@ -83,21 +85,26 @@ def _middle(values: Sequence[float]) -> float | None:
     return float(np.median(known)) if known else None
 
 
+def _floor_tilt_deg(sequence: DepthSequence) -> float | None:
+    """Angle between the floor's normal and the world's +y; None where no floor is seen or its frames are broken."""
+    try:
+        floor = sequence_floor(sequence)
+    except InputError:
+        return None
+    return None if floor is None else float(np.degrees(np.arccos(np.clip(floor.normal[1], -1, 1))))
+
+
 def _describe(
     source: Source,
     findings: list[FrameFindings],
     times: TimeFindings | None,
+    floor_tilt_deg: float | None,
     frozen: int,
     looked_at: int,
     broken: list[InputError],
 ) -> dict[str, Any]:
     camera = source.camera
     full = source.mask is None and np.median([each.reading_share for each in findings]) > _FULL_SHARE
-    floors = [each.floor for each in findings if each.floor is not None]
-    tilt = None
-    if floors:
-        mean = np.mean(floors, axis=0)
-        tilt = float(np.degrees(np.arccos(np.clip(mean[1] / np.linalg.norm(mean), -1, 1))))
     borders = Counter(side for each in findings for side in each.borders)
     told: dict[str, Any] = {
         "path": str(source.path),
@@ -116,7 +123,7 @@ def _describe(
         "subject_width_m": _middle([each.width_m for each in findings]),
         "distance_m": _middle([each.distance_m for each in findings]),
         "lean_deg": _middle([each.lean_deg for each in findings]),
-        "floor_tilt_deg": tilt,
+        "floor_tilt_deg": floor_tilt_deg,
         "mirrored": "depth alone does not tell: let the subject raise the right hand and look",
         "people": None if full else int(np.median([each.people for each in findings])),
         "missing_share": _middle([each.missing_share for each in findings]),
@@ -143,7 +150,8 @@ def _warnings(source: Source, told: dict[str, Any], full: bool, broken: list[Inp
         warnings["subject"] = "No frame that was looked at shows a subject. Check the masks and the depth."
     elif full:
         warnings["background"] = (
-            "Readings fill the image, so the background counts as the subject. Add masks, or say what the subject is (--subject of spams fit)."
+            "Readings fill the image, so the background counts as the subject. Add masks, or say what the subject is "
+            "(--subject of spams fit)."
         )
         if not _NEAREST_M < distance < _FARTHEST_M:
             warnings["scale"] = f"What is seen lies {distance:.3g} m away. {_better_scale(source, distance, 2.2)}"
