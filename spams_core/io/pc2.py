@@ -1,30 +1,28 @@
-<<<<<<< HEAD
 """PC2: point caches, the moved vertices of a mesh that another file holds.
 
 Layout, little-endian: signature `POINTCACHE2\\0`, int32 version 1, int32 number of points, float32 first frame, float32
 frames per sample, int32 number of samples; then x, y, z of every point of every sample as float32.
 """
-=======
-"""PC2, the point cache of animation programs: the vertices of one mesh at many times, without its triangles."""
->>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)
 
 from __future__ import annotations
 
 import struct
-<<<<<<< HEAD
 from collections.abc import Iterable
-=======
 from dataclasses import dataclass
->>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-<<<<<<< HEAD
-__all__ = ["write_pc2"]
+from spams_core.errors import InputError
+from spams_core.io.source import MAX_FRAMES
+
+__all__ = ["PointCache", "open_pc2", "write_pc2"]
 
 _HEADER = "<12siiffi"
+_HEADER_BYTES = struct.calcsize(_HEADER)
+_SIGNATURE = b"POINTCACHE2\0"
+_FARTHEST = 1e7
 
 
 def write_pc2(
@@ -45,21 +43,13 @@ def write_pc2(
     """
     samples, points = shape
     with Path(path).open("wb") as file:
-        file.write(struct.pack(_HEADER, b"POINTCACHE2\0", 1, points, start, frames_per_sample, samples))
+        file.write(struct.pack(_HEADER, _SIGNATURE, 1, points, start, frames_per_sample, samples))
         count = 0
         for frame in frames:
             assert frame.shape == (points, 3)
             file.write(np.ascontiguousarray(frame, dtype="<f4").tobytes())
             count += 1
         assert count == samples
-=======
-from spams_core.errors import InputError
-from spams_core.io.source import MAX_FRAMES
-
-__all__ = ["PointCache", "open_pc2"]
-
-_HEAD = struct.Struct("<12siiffi")
-_MAGIC = b"POINTCACHE2\0"
 
 
 @dataclass(frozen=True)
@@ -85,7 +75,7 @@ class PointCache:
         length = self.vertex_count * 12
         try:
             with self.path.open("rb") as file:
-                file.seek(_HEAD.size + t * length)
+                file.seek(_HEADER_BYTES + t * length)
                 data = file.read(length)
         except OSError as error:
             raise InputError(f"{self.path} cannot be read ({error.strerror or error}). Put the file there.") from error
@@ -93,7 +83,7 @@ class PointCache:
             raise InputError(f"{self.path} is truncated at frame {t}. Export it again.")
         with np.errstate(invalid="ignore"):  # some bit patterns are numbers that even a cast complains about
             vertices = np.frombuffer(data, "<f4").reshape(-1, 3).astype(np.float64)
-        if not (np.abs(vertices) < 1e7).all():
+        if not (np.abs(vertices) < _FARTHEST).all():
             raise InputError(f"{self.path}: frame {t} has vertices that are not finite. Export it again.")
         return vertices
 
@@ -106,16 +96,15 @@ def open_pc2(path: Path) -> PointCache:
     """
     try:
         with path.open("rb") as file:
-            head = file.read(_HEAD.size)
+            head = file.read(_HEADER_BYTES)
         size = path.stat().st_size
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}). Put the file there.") from error
-    if len(head) < _HEAD.size or head[:12] != _MAGIC:
+    if len(head) < _HEADER_BYTES or head[:12] != _SIGNATURE:
         raise InputError(f"{path} is truncated or no PC2 file. Export it again.")
-    _, version, vertices, _, _, frames = _HEAD.unpack(head)
+    _, version, vertices, _, _, frames = struct.unpack(_HEADER, head)
     if version != 1 or vertices < 1 or not 1 <= frames <= MAX_FRAMES:
         raise InputError(f"{path} claims {vertices} vertices in {frames} frames. Export it again.")
-    if size < _HEAD.size + 12 * vertices * frames:
+    if size < _HEADER_BYTES + 12 * vertices * frames:
         raise InputError(f"{path} is truncated: it lacks some of its {frames} frames. Export it again.")
     return PointCache(path, vertices, frames)
->>>>>>> 6b06468 (Sequences of meshes and point clouds open as recordings, seen by a virtual camera)
