@@ -107,6 +107,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         solution.root_rotation[moving], solution.root_translation_m[moving],
         [stored_points(subjects[k], labelled[k], generator) for k in place], before.frame_indices[rows],
         solution.loss_history, {}, normal_gate_deg=solve.normal_gate_deg,
+        eye_world=sequence.camera.world_from_camera[:3, 3],
     )  # fmt: skip
     result = _spliced(before, part, rows)
     seconds = time.perf_counter() - started
@@ -200,6 +201,9 @@ def _spliced(before: Fit, part: Fit, rows: Int[np.ndarray, "M"]) -> Fit:
     arrays["observed_labels"] = np.concatenate([one.labels for one in seen])
     arrays["matched_points"] = np.concatenate([one.matched_world for one in seen])
     arrays["match_weights"] = np.concatenate([one.match_weights for one in seen])
+    reasons = [one.reasons for one in seen if one.reasons is not None]
+    # A fit that does not say why it rejected its pairs cannot say it of the other frames.
+    arrays["match_reasons"] = np.concatenate(reasons) if len(reasons) == len(seen) else None
     counts = [len(one.labels) for one in seen]
     arrays["observed_offsets"] = np.concatenate([[0], np.cumsum(counts)]).astype(before.observed_offsets.dtype)
     return dataclasses.replace(before, loss_history=part.loss_history, **arrays)

@@ -61,6 +61,8 @@ def test_damaged_frames_recover_in_a_new_fit(whole: Fit, damaged: Path, tmp_path
     again = read_fit(tmp_path / "again")  # whole, and each frame's points are its own
     for t in (0, 1, 4):
         assert np.array_equal(again.observation(t).points_world, whole.observation(t).points_world)
+    assert again.match_reasons is not None
+    assert np.array_equal(again.match_reasons == 0, again.match_weights > 0)
     assert [row["frame"] for row in again.manifest["refit"]["residual_mm"]] == [2, 3]
     assert again.manifest["refit"]["from"] == str(damaged.resolve())
     assert again.manifest["weight_changes"] == [{"iteration": 4, "name": "temporal_weight", "value": 1.0}]
