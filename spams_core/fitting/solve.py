@@ -136,7 +136,7 @@ class Solver:
         }
         if changed:
             self.weight_changes += [WeightChange(iteration, name, value) for name, value in changed.items()]
-            self.settings = replace(now, **changed)
+            self.settings = replace(self.settings, **changed)
             self._terms = self._make_terms()
 
     @torch.no_grad()
