@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QSizePolicy,
     QStackedLayout,
     QTabWidget,
     QToolButton,
@@ -149,6 +150,7 @@ class FitPanel(QWidget):
         start.addWidget(self.fit_button, 1)
         start.addWidget(self.enqueue_button, 1)
         self._form_area = QWidget()
+        self._form_area.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         form = QVBoxLayout(self._form_area)
         form.setContentsMargins(0, 0, 0, 0)
         form.addLayout(self._form_place)
@@ -208,7 +210,7 @@ class FitPanel(QWidget):
         spent = f" · {seconds:.1f}&nbsp;s&nbsp;each" if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
-            f"<b>{residual:.1f} mm</b> median residual · {fit.frame_count}&nbsp;frames{spent}"
+            f"<b>{residual:.1f} mm</b> median · {fit.frame_count}&nbsp;frames{spent}"
             f"<br><span style='color:{self._theme.muted}'>{place}</span>"
         )
         if fit.loss_history.size:

@@ -19,7 +19,7 @@ class RefitPanel(QWidget):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._hint = QLabel("Start anew from the frames beside, with this shape.")
+        self._hint = QLabel("From the frames beside; the shape stays.")
         self._hint.setObjectName("muted")
         self._hint.setWordWrap(True)
         self.first, self.last = QSpinBox(), QSpinBox()

@@ -32,8 +32,7 @@ class _Row(QTreeWidgetItem):
     """Sorts by what the column means, not by its text."""
 
     def __lt__(self, other: QTreeWidgetItem) -> bool:
-        tree = self.treeWidget()
-        column = tree.sortColumn() if tree is not None else 0
+        column = self.treeWidget().sortColumn()
         mine, theirs = _key(self, column), _key(other, column)
         return bool(mine < theirs)
 

@@ -131,7 +131,9 @@ class Solver:
         """Go on with the weights that were changed since the last step."""
         iteration = len(self.history)
         taken = self.controls.take(iteration) if self.controls is not None else {}
-        changed = {name: value for name, value in taken.items() if value != getattr(self.settings, name)}
+        changed: dict[str, Any] = {
+            name: value for name, value in taken.items() if value != getattr(self.settings, name)
+        }
         if changed:
             self.weight_changes += [WeightChange(iteration, name, value) for name, value in changed.items()]
             self.settings = replace(self.settings, **changed)

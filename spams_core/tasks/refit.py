@@ -52,11 +52,12 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         InputError: Recording, model or fit are missing or do not belong together, the fit has none of the frames, none
             of its frames would stay, or the output exists.
     """
-    assert settings.start_from is not None
+    start_from = settings.start_from
+    assert start_from is not None
     started = time.perf_counter()
     device = choose_device(settings.device)
     require_new(settings.out)
-    before = read_fit(settings.start_from)
+    before = read_fit(start_from)
     settings = dataclasses.replace(settings, subject=_subject_of(settings, before))
     sequence = read_sequence(settings.sequence, settings.subject)
     rows = _chosen_rows(settings, before, sequence.frame_count)
@@ -121,8 +122,8 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         "preset": settings.preset,
         "device": str(device),
         "refit": {
-            "from": str(Path(settings.start_from).resolve()),
-            "from_sha256": hash_file(Path(settings.start_from) / "arrays.safetensors"),
+            "from": str(start_from.resolve()),
+            "from_sha256": hash_file(start_from / "arrays.safetensors"),
             "frames": before.frame_indices[rows].tolist(),
             "parts": list(settings.reseed),
             "residual_mm": [
