@@ -80,7 +80,7 @@ class SubjectSettings:
                 raise InputError(
                     f"the subject's box is empty: {self.box_low_m} is not below {self.box_high_m}. Exchange them."
                 )
-        pick: tuple[int, ...] = self.pick or (0, 0, 0)
+        pick: tuple[int, ...] = (0, 0, 0) if self.pick is None else self.pick
         if len(pick) != 3 or min(pick) < 0:
             raise InputError(f"subject pick is {self.pick}. Give frame, column and row, counted from 0.")
         if self.keep == "picked" and self.pick is None:
