@@ -10,7 +10,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 RUN := $(BIN)/spams
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench model clean system system-headless
+.PHONY: help demo test lint format bench bench-gui model clean system system-headless
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -33,6 +33,9 @@ format: $(VENV)/.dev  ## Put the code into the project's style
 
 bench: $(VENV)/.dev  ## Time the hot paths
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
+
+bench-gui: system-headless $(VENV)/.dev  ## Measure how the window feels; some ten minutes, a minute with QUICK=1
+	$(XVFB) $(BIN)/python tests/benchmarks/bench_gui.py $(if $(QUICK),--quick)
 
 model: $(VENV)/.dev  ## Train the bundled model and the baseline anew into runs/; hours. CLIPS="a.bvh b.bvh" adds motions
 	[ -d runs/subjects ] || $(RUN) generate --out runs/subjects --seed 0 $(if $(CLIPS),--motion $(CLIPS))

@@ -88,6 +88,7 @@ class MeshActor(_Actor):
         self._faces: Int[np.ndarray, "F 3"] | None = None
         self._colors: UInt8[np.ndarray, "V 3"] | None = None
         self._corners: scipy.sparse.csr_array | None = None
+        self._triangles: tuple[Int[np.ndarray, "F"], ...] = ()
 
     def update(
         self,
@@ -103,6 +104,7 @@ class MeshActor(_Actor):
             # Row v sums the normals of v's triangles: writing normals ourselves keeps them true to moved vertices.
             rows, columns = faces.ravel(), np.repeat(np.arange(len(faces)), 3)
             ones = np.ones(len(rows), dtype=np.float32)
+            self._triangles = tuple(np.ascontiguousarray(faces[:, k], dtype=np.intp) for k in range(3))
             self._corners = scipy.sparse.csr_array((ones, (rows, columns)), shape=(len(vertices), len(faces)))
         else:
             self.data.points = vertices
@@ -111,7 +113,7 @@ class MeshActor(_Actor):
             self.data.point_data.set_array(colors, "color")
             self.data.point_data.active_scalars_name = "color"
             self._colors = colors
-        self._set_normals(self.data, self._normals(vertices, faces))
+        self._set_normals(self.data, self._normals(vertices))
         self.data.Modified()
 
     def clear(self) -> None:
@@ -120,13 +122,13 @@ class MeshActor(_Actor):
         self._swap(pv.PolyData())
         self._faces = self._colors = self._corners = None
 
-    def _normals(self, vertices: Float[np.ndarray, "V 3"], faces: Int[np.ndarray, "F 3"]) -> Float[np.ndarray, "V 3"]:
+    def _normals(self, vertices: Float[np.ndarray, "V 3"]) -> Float[np.ndarray, "V 3"]:
         """Area-weighted vertex normals; a vertex without a triangle gets zeros."""
-        a, b, c = (vertices[faces[:, k]] for k in range(3))
+        a, b, c = (vertices.take(corner, axis=0) for corner in self._triangles)
         summed: np.ndarray = self._corners @ np.cross(b - a, c - a)
-        length = np.linalg.norm(summed, axis=1, keepdims=True)
+        length = np.sqrt(np.einsum("vk,vk->v", summed, summed))[:, None]
         normals: np.ndarray = np.divide(summed, length, out=np.zeros_like(summed), where=length > 0)
-        return normals.astype(np.float32)
+        return normals.astype(np.float32, copy=False)
 
 
 class LinesActor(_Actor):

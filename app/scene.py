@@ -173,13 +173,15 @@ class Scene(QObject):
         """Paler than the mesh of the same part, so that points stand out upon it."""
         if cloud.labels is None or not len(self._palette):
             return np.full((len(cloud.points_world), 3), 205, dtype=np.uint8)
-        pale: UInt8[np.ndarray, "N 3"] = (0.35 * self._part_colors(cloud.labels) + 0.65 * 245).astype(np.uint8)
-        return pale
+        return self._part_colors(cloud.labels, pale=True)
 
-    def _part_colors(self, labels: Int[np.ndarray, "N"]) -> UInt8[np.ndarray, "N 3"]:
+    def _part_colors(self, labels: Int[np.ndarray, "N"], *, pale: bool = False) -> UInt8[np.ndarray, "N 3"]:
         table = np.concatenate([self._palette, _UNLABELLED[None]])
-        known = (labels >= 0) & (labels < len(self._palette))
-        colors: UInt8[np.ndarray, "N 3"] = table[np.where(known, labels, len(self._palette))]
+        if pale:
+            table = (0.35 * table + 0.65 * 245).astype(np.uint8)
+        # Seen as unsigned, what is unknown (-1) is larger than every label: one comparison instead of three.
+        known = np.minimum(labels.astype(np.uint32), len(self._palette))
+        colors: UInt8[np.ndarray, "N 3"] = np.take(table, known, axis=0)
         return colors
 
     def _depth_colors(self, points_world: Float[np.ndarray, "N 3"]) -> UInt8[np.ndarray, "N 3"]:
@@ -192,10 +194,13 @@ class Scene(QObject):
 
     def _follow(self, cloud: FrameCloud) -> None:
         """Carry the camera with the middle of the subject."""
+        if not self._session.follow:
+            self._followed = None
+            return
         middle = np.median(cloud.points_world, axis=0)
-        if self._session.follow and self._followed is not None:
+        if self._followed is not None:
             self._viewport.move_world((middle - self._followed) * np.array([1.0, 0.0, 1.0]))
-        self._followed = middle if self._session.follow else None
+        self._followed = middle
 
     # --- surfaces -----------------------------------------------------------------------------------------------
 
