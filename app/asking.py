@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.panels.command_palette import CommandPalette
 from app.panels.help_page import HelpPage
+from app.panels.preferences_dialog import PreferencesDialog
 from app.panels.shortcut_editor import ShortcutEditor
 from spams_core import __version__
 from spams_core.errors import InputError
@@ -113,6 +114,12 @@ class Asking(QObject):
         editor = ShortcutEditor(window.commands, window)
         editor.changed.connect(keep)
         editor.open()
+
+    def edit_preferences(self) -> None:
+        """Theme, units, memory and so on."""
+        dialog = PreferencesDialog(self._window.preferences, self._window)
+        dialog.changed.connect(self._window.apply_preferences)
+        dialog.open()
 
     def show_help(self) -> None:
         """Workspaces, commands, keys."""

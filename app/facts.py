@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.session import Session
+from app.units import length_text
 
 __all__ = ["view_facts"]
 
@@ -38,7 +39,7 @@ def _fit(session: Session, residual_mm: float | None) -> str:
         return f"nearest fitted frame: {nearest}"
     if session.live is not None:
         return "fitting…"
-    return f"residual {residual_mm:.1f} mm" if residual_mm is not None else "fitted"
+    return f"residual {length_text(1e-3 * residual_mm, session.unit)}" if residual_mm is not None else "fitted"
 
 
 def _canonical(session: Session) -> str:

@@ -113,11 +113,14 @@ class MainWindow(QMainWindow):
         self.commands = CommandTable([*window_commands(self), *own], self)
         self._lay_out()
         self._connect()
-        self._use_theme(self.theme)
-        self.commands.refresh()
-        geometry = self.preferences.geometry
+        self.apply_preferences()
+        geometry, panels = self.preferences.geometry, self.preferences.panels
         if geometry is not None:
             self.restoreGeometry(geometry)
+        if panels is not None:
+            self._splitter.restoreState(panels[0])
+            self.show_panel(panels[1])
+        self.commands.refresh()
 
     # --- layout ---------------------------------------------------------------------------------------------------
 
@@ -177,6 +180,7 @@ class MainWindow(QMainWindow):
         splitter.addWidget(self.tabs)
         splitter.setStretchFactor(0, 1)
         splitter.setSizes([1280 - _PANEL_WIDTH, _PANEL_WIDTH])
+        self._splitter = splitter
         self.setCentralWidget(splitter)
         self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
         self.setStatusBar(self.status)
@@ -212,6 +216,7 @@ class MainWindow(QMainWindow):
         self.documents.opened.connect(self.opened)
         self.documents.opened.connect(self.commands.refresh)
         self.fitting.finished.connect(self.fit_finished)
+        QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_colors)
         self._preload.views.connect(self._on_views)
         self._preload.numerics.connect(self._on_numerics)
         self._preload.failed.connect(self.show_error)
@@ -238,7 +243,7 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces:
             self.tabs.setTabToolTip(self.tabs.addTab(workspace.make_panel(), workspace.title), workspace.hint)
         self.tabs.currentChanged.connect(self._on_tab)
-        self.turn_to("fit")
+        self.turn_to(self.preferences.workspace)
         self._use_theme(self.theme)
         self._on_parts(self.session.part_names)
 
@@ -248,6 +253,7 @@ class MainWindow(QMainWindow):
             return
         self.session.device = device
         self.fitting.set_settings_kind(kind)
+        self._prefer_device()
         self.editor.load()
         self.is_ready = True
         self.commands.refresh()
@@ -399,6 +405,28 @@ class MainWindow(QMainWindow):
         self.preferences.theme = "light" if light else "dark"
         self._use_theme(THEMES[self.preferences.theme])
 
+    @Slot()
+    def apply_preferences(self, *_: object) -> None:
+        """Take over what the user has chosen."""
+        chosen = self.preferences
+        self.session.unit = self.timeline.strip.unit = chosen.unit
+        self.reader.set_budget(chosen.memory_mb << 20)
+        self.timeline.pace.setCurrentIndex(max(0, self.timeline.pace.findData(chosen.pace)))
+        self._prefer_device()
+        self._use_theme(THEMES[chosen.theme])
+        self._on_facts()
+        self.commands.refresh()
+
+    def _prefer_device(self) -> None:
+        panel = self.fit_workspace.panel
+        if panel is not None and panel.form is not None:
+            panel.form.set_value("device", self.preferences.device)
+
+    @Slot()
+    def _on_desktop_colors(self, *_: object) -> None:
+        if self.preferences.theme_choice == "system":
+            self._use_theme(THEMES[self.preferences.theme])
+
     def _use_theme(self, theme: Theme) -> None:
         self.theme = theme
         app = QApplication.instance()
@@ -477,6 +505,9 @@ class MainWindow(QMainWindow):
         # The stack empties itself when it is deleted, and would tell the commands of it.
         self.editing.undo_stack.indexChanged.disconnect(self.commands.refresh)
         self.preferences.geometry = self.saveGeometry()
+        self.preferences.panels = self._splitter.saveState(), self.panel_shown()
+        if self.workspace is not None:
+            self.preferences.workspace = self.workspace.id
         self.player.clock.pause()
         self.hide()
         self.fitting.queue.close()

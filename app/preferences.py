@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings
+from PySide6.QtCore import QByteArray, QSettings, Qt
+from PySide6.QtGui import QGuiApplication
 
 from app.theme import ThemeName
 
@@ -21,14 +22,93 @@ class Preferences:
     def __init__(self) -> None:
         self._settings = QSettings("SPAM Studio", "SPAM Studio")
 
+    def _choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """A stored word; the first choice where none of them is stored."""
+        value = self._settings.value(name)
+        return value if value in choices else choices[0]
+
+    @property
+    def theme_choice(self) -> str:
+        """Dark unless the user chose light or system."""
+        return self._choice("theme", ("dark", "light", "system"))
+
+    @theme_choice.setter
+    def theme_choice(self, name: str) -> None:
+        self._settings.setValue("theme", name)
+
     @property
     def theme(self) -> ThemeName:
-        """Dark unless the user chose light."""
-        return "light" if self._settings.value("theme") == "light" else "dark"
+        """The chosen theme, or the desktop's where the user chose that."""
+        chosen = self.theme_choice
+        if chosen == "system":
+            light = QGuiApplication.styleHints().colorScheme() == Qt.ColorScheme.Light
+            return "light" if light else "dark"
+        return "light" if chosen == "light" else "dark"
 
     @theme.setter
     def theme(self, name: ThemeName) -> None:
-        self._settings.setValue("theme", name)
+        self.theme_choice = name
+
+    @property
+    def unit(self) -> str:
+        """Unit of lengths on screen: mm, cm or m."""
+        return self._choice("unit", ("mm", "cm", "m"))
+
+    @unit.setter
+    def unit(self, name: str) -> None:
+        self._settings.setValue("unit", name)
+
+    @property
+    def pace(self) -> str:
+        """How a recording is played at first."""
+        return self._choice("pace", ("real time", "every frame"))
+
+    @pace.setter
+    def pace(self, name: str) -> None:
+        self._settings.setValue("pace", name)
+
+    @property
+    def device(self) -> str:
+        """Where fits compute unless their settings say otherwise."""
+        return self._choice("device", ("auto", "cpu", "cuda"))
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._settings.setValue("device", name)
+
+    @property
+    def memory_mb(self) -> int:
+        """Megabytes for the points of frames."""
+        try:
+            value = int(str(self._settings.value("memory_mb")))
+        except ValueError:
+            return 256
+        return value if value >= 16 else 256
+
+    @memory_mb.setter
+    def memory_mb(self, megabytes: int) -> None:
+        self._settings.setValue("memory_mb", megabytes)
+
+    @property
+    def workspace(self) -> str:
+        """The workspace that was in front."""
+        return self._choice("workspace", ("fit", "capture", "inspect", "edit", "export"))
+
+    @workspace.setter
+    def workspace(self, name: str) -> None:
+        self._settings.setValue("workspace", name)
+
+    @property
+    def panels(self) -> tuple[QByteArray, bool] | None:
+        """Widths of the panels, and whether the side panel is shown."""
+        value = self._settings.value("panels")
+        shown = self._settings.value("panel_shown")
+        return (value, str(shown).lower() != "false") if isinstance(value, QByteArray) else None
+
+    @panels.setter
+    def panels(self, value: tuple[QByteArray, bool]) -> None:
+        self._settings.setValue("panels", value[0])
+        self._settings.setValue("panel_shown", value[1])
 
     @property
     def geometry(self) -> QByteArray | None:

@@ -69,6 +69,16 @@ class CloudReader(QObject):
         if frame == self._session.frame:
             self._request()
 
+    def set_budget(self, budget_bytes: int) -> None:
+        """Keep as many frames as fit into so many bytes; at least one."""
+        self._budget_bytes = budget_bytes
+        self._shrink()
+        self.cached_changed.emit()
+
+    def _shrink(self) -> None:
+        while self._bytes > self._budget_bytes and len(self._clouds) > 1:
+            self._forget(next(iter(self._clouds)))
+
     def close(self) -> None:
         """End the thread."""
         self._thread.close()
@@ -128,8 +138,7 @@ class CloudReader(QObject):
         self._forget(cloud.frame)
         self._clouds[cloud.frame] = cloud
         self._bytes += _bytes(cloud)
-        while self._bytes > self._budget_bytes and len(self._clouds) > 1:
-            self._forget(next(iter(self._clouds)))
+        self._shrink()
         self.cached_changed.emit()
         if cloud.frame == self._session.frame:
             self._session.cloud = cloud

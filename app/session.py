@@ -134,6 +134,7 @@ class Session(QObject):
     follow_changed = Signal(bool)
     linked_changed = Signal(bool)
     device_changed = Signal(str)
+    unit_changed = Signal(str)
 
     sequence: _Field[DepthSequence | None] = _Field(None)
     """The open recording."""
@@ -175,11 +176,17 @@ class Session(QObject):
     """Whether the canonical view turns with the other two."""
     device: _Field[str] = _Field("")
     """Where tensors are computed, for the status line."""
+    unit: _Field[str] = _Field("mm")
+    """Unit of lengths on screen."""
 
     @classmethod
     def _fields(cls, kind: type) -> list[str]:
-        """Names of the fields whose value is of a kind; the device is a fact, no choice."""
-        own = ((name, field) for name, field in vars(cls).items() if isinstance(field, _Field) and name != "device")
+        """Names of the fields whose value is of a kind; device and unit belong to computer and user."""
+        own = (
+            (name, field)
+            for name, field in vars(cls).items()
+            if isinstance(field, _Field) and name not in ("device", "unit")
+        )
         return [name for name, field in own if type(field.default) is kind]
 
     def switches(self) -> tuple[dict[str, bool], dict[str, str]]:

@@ -1,18 +1,21 @@
-"""The status line: device, frame, points, residual and the time of the last drawn frame."""
+"""The status line: device, frame, points, residual, the time of the last drawn frame and the memory in use."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
+import psutil
 from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.session import Session
+from app.units import length_text
 
 __all__ = ["StatusLine"]
 
 _FRAME_TIME_EVERY_MS = 250
+_MEMORY_EVERY = 4
 
 
 class StatusLine(QStatusBar):
@@ -29,6 +32,7 @@ class StatusLine(QStatusBar):
             ("points", "Observed points of the subject in this frame"),
             ("residual", "Median distance of the observed points to the fitted surface in this frame"),
             ("drawing", "Time to draw the last picture"),
+            ("memory", "Memory that this program occupies"),
         ):
             label = self.facts[name] = QLabel()
             label.setToolTip(hint)
@@ -36,6 +40,9 @@ class StatusLine(QStatusBar):
         for changed in (session.frame_changed, session.cloud_changed, session.fit_changed, session.device_changed):
             changed.connect(self.refresh)
         session.live_changed.connect(self.refresh)
+        session.unit_changed.connect(self.refresh)
+        self._ticks = 0
+        self._process = psutil.Process()
         self._timer = QTimer(self)
         self._timer.setInterval(_FRAME_TIME_EVERY_MS)
         self._timer.timeout.connect(self._on_timer)
@@ -52,7 +59,9 @@ class StatusLine(QStatusBar):
         points = len(session.cloud.points_world) if session.cloud is not None and shown else 0
         self.facts["points"].setText(f"{points:,} points" if points else "")
         residual = self.residual_mm()
-        self.facts["residual"].setText(f"{residual:.1f} mm residual" if residual is not None else "")
+        self.facts["residual"].setText(
+            f"{length_text(1e-3 * residual, session.unit)} residual" if residual is not None else ""
+        )
         for label in self.facts.values():
             label.setVisible(bool(label.text()))
 
@@ -70,3 +79,7 @@ class StatusLine(QStatusBar):
         milliseconds = self._frame_time_ms()
         self.facts["drawing"].setText(f"{milliseconds:.0f} ms" if milliseconds else "")
         self.facts["drawing"].setVisible(bool(milliseconds))
+        if self._ticks % _MEMORY_EVERY == 0:
+            self.facts["memory"].setText(f"{self._process.memory_info().rss / 2**20:,.0f} MB")
+            self.facts["memory"].show()
+        self._ticks += 1

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBox
 
 from app.frame_axis import FrameAxis
 from app.playback import PlaybackClock
+from app.units import length_text
 
 __all__ = ["Strip", "Timeline"]
 
@@ -39,6 +40,7 @@ class Strip(FrameAxis):
         self._cached: list[int] = []
         self._labelled: list[int] = []
         self._keys: list[int] = []
+        self.unit = "mm"
         self.setAccessibleName("Timeline")
 
     def sizeHint(self) -> QSize:
@@ -70,7 +72,9 @@ class Strip(FrameAxis):
         """Frame, residual, and what is known of it."""
         frame = self.frame_at(event.position().x())
         residual = self._residual_mm.get(frame)
-        measured = f", residual {residual:.1f} mm" if residual is not None and np.isfinite(residual) else ""
+        measured = ""
+        if residual is not None and np.isfinite(residual):
+            measured = f", residual {length_text(1e-3 * residual, self.unit)}"
         known = ", in memory" if frame in self._cached else ""
         labelled = ", parts known" if frame in self._labelled else ""
         key = ", keyframe" if frame in self._keys else ""

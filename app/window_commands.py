@@ -18,7 +18,8 @@ MENUS = (
         "&File",
         (
             "project.new", "project.open", "project.save", "project.save_as", "-",
-            "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-", "quit",
+            "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-",
+            "preferences", "quit",
         ),
     ),
     (
@@ -153,6 +154,8 @@ def window_commands(window: MainWindow) -> list[Command]:
                 "Ctrl+Shift+P", "magnifying-glass"),
         Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
                 "keyboard"),
+        Command("preferences", "Preferences…", asking.edit_preferences, "Theme, units, memory, device, pace", "Ctrl+,",
+                "gear"),
         Command("help.page", "Help", asking.show_help, "Workspaces, commands and keys", "F1", "question"),
         Command("help.about", "About SPAM Studio", asking.show_about, "", "", "info"),
     ]  # fmt: skip
