@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.panels.command_palette import CommandPalette
 from app.panels.help_page import HelpPage
+from app.panels.log_panel import LogPanel
 from app.panels.preferences_dialog import PreferencesDialog
 from app.panels.shortcut_editor import ShortcutEditor
 from spams_core import __version__
@@ -31,6 +32,7 @@ class Asking(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._log: LogPanel | None = None
 
     def ask_recording(self) -> None:
         """Which recording to open."""
@@ -114,6 +116,14 @@ class Asking(QObject):
         editor = ShortcutEditor(window.commands, window)
         editor.changed.connect(keep)
         editor.open()
+
+    def show_log(self) -> None:
+        """The log, beside the window."""
+        if self._log is None:
+            self._log = LogPanel(self._window.log, self._window.theme, self._window)
+        self._log.set_theme(self._window.theme)
+        self._log.show()
+        self._log.raise_()
 
     def edit_preferences(self) -> None:
         """Theme, units, memory and so on."""

@@ -33,6 +33,7 @@ from app.fit.fitting import Fitting
 from app.fit.workspace import FitWorkspace
 from app.inspect.workspace import InspectWorkspace
 from app.jobs import Jobs
+from app.log_model import LogModel
 from app.panels.dialogs import ask, show_error
 from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
@@ -81,6 +82,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.preferences = Preferences()
+        self.log = LogModel(self)
         self.theme: Theme = THEMES[self.preferences.theme]
         self.last_folder = Path.home()
         self.viewport: Viewport | None = None
@@ -515,6 +517,7 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces:
             workspace.close()
         self.projects.close()
+        self.log.close()
         for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:

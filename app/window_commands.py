@@ -35,7 +35,7 @@ MENUS = (
             "turn.capture", "turn.fit", "turn.inspect", "turn.edit", "turn.export", "-", "show.panel", "theme.light",
         ),
     ),
-    ("&Help", ("help.page", "palette", "shortcuts", "-", "help.about")),
+    ("&Help", ("help.page", "palette", "shortcuts", "-", "help.log", "help.about")),
 )  # fmt: skip
 """Menu titles and their commands; "-" is a separator. The workspaces' own menus follow the first."""
 
@@ -154,6 +154,7 @@ def window_commands(window: MainWindow) -> list[Command]:
                 "Ctrl+Shift+P", "magnifying-glass"),
         Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
                 "keyboard"),
+        Command("help.log", "Log", asking.show_log, "What the program reports while it works", "Ctrl+Shift+L", "list"),
         Command("preferences", "Preferences…", asking.edit_preferences, "Theme, units, memory, device, pace", "Ctrl+,",
                 "gear"),
         Command("help.page", "Help", asking.show_help, "Workspaces, commands and keys", "F1", "question"),

@@ -7,8 +7,10 @@ import traceback
 from collections.abc import Callable
 
 from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QMessageBox, QWidget
 
+from spams_core import __version__
 from spams_core.errors import InputError
 
 __all__ = ["ask", "show_error"]
@@ -33,6 +35,12 @@ def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
         box.setText("This is a defect of SPAM Studio, not of your data. The window goes on working.")
         box.setInformativeText(f"{type(error).__name__}: {error}")
         box.setDetailedText(trace)
+    message = f"SPAM Studio {__version__}\n{box.text()}\n{box.informativeText()}\n{box.detailedText()}".strip() + "\n"
+    copy = box.addButton("Copy", QMessageBox.ButtonRole.ActionRole)
+    copy.setToolTip("Copy this message and its details")
+    copy.clicked.disconnect()  # copying does not close the message
+    copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(message))
+    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Ok))
     box.open()
     return box
 
