@@ -14,6 +14,7 @@ from app.panels.help_page import HelpPage
 from app.panels.log_panel import LogPanel
 from app.panels.preferences_dialog import PreferencesDialog
 from app.panels.shortcut_editor import ShortcutEditor
+from app.panels.tour import Tour, tour_steps
 from spams_core import __version__
 from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
@@ -33,6 +34,7 @@ class Asking(QObject):
         super().__init__(window)
         self._window = window
         self._log: LogPanel | None = None
+        self.tour: Tour | None = None
 
     def ask_recording(self) -> None:
         """Which recording to open."""
@@ -116,6 +118,25 @@ class Asking(QObject):
         editor = ShortcutEditor(window.commands, window)
         editor.changed.connect(keep)
         editor.open()
+
+    def start_tour(self) -> None:
+        """The tour from its beginning: on the bundled recording, after asking for what is unsaved."""
+        window = self._window
+
+        def go() -> None:
+            if self.tour is not None:
+                self.tour.end()
+            if window.viewing:
+                window.projects.new()
+            self.tour = Tour(window, tour_steps(window))
+            self.tour.ended.connect(self._on_toured)
+            self.tour.start()
+
+        window.projects.guard(go)
+
+    def _on_toured(self) -> None:
+        self.tour = None
+        self._window.preferences.toured = True
 
     def show_log(self) -> None:
         """The log, beside the window."""

@@ -50,6 +50,7 @@ class CommandTable(QObject):
         self._commands = {command.id: command for command in commands}
         self.actions: dict[str, QAction] = {}
         self.groups: dict[str, list[str]] = {}
+        self._closed = False
         for command in self._commands.values():
             action = QAction(command.title, self)
             action.setStatusTip(command.hint)
@@ -114,10 +115,16 @@ class CommandTable(QObject):
 
     def refresh_one(self, name: str) -> None:
         """Bring one command's enabled and checked state up to date."""
+        if self._closed:
+            return
         command, action = self._commands[name], self.actions[name]
         action.setEnabled(command.enabled_when is None or command.enabled_when())
         if command.checked_when is not None:
             action.setChecked(command.checked_when())
+
+    def close(self) -> None:
+        """What the commands ask for their state goes: ask no more."""
+        self._closed = True
 
     def set_theme(self, theme: Theme) -> None:
         """Draw the symbols in a theme's colours."""

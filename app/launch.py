@@ -40,7 +40,9 @@ def run(paths: list[str]) -> int:
 
     sys.excepthook = report
     window.show()
-    window.projects.start_recovery(offer=not paths)
+    left = window.projects.start_recovery(offer=not paths)
+    if not (paths or left or window.preferences.toured):
+        window.ready.connect(window.asking.start_tour)
     if paths:
         QTimer.singleShot(0, lambda: window.open_path(Path(paths[0])))
     try:

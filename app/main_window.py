@@ -21,8 +21,10 @@ from PySide6.QtWidgets import (
 )
 
 from app.asking import Asking
+from app.bookmarks import RECALL, STORE, Bookmarks
 from app.capture.workspace import CaptureWorkspace
 from app.commands import CommandTable
+from app.copying import Copying
 from app.documents import Documents
 from app.edit.editing import Editing
 from app.edit.editor import Editor
@@ -98,6 +100,8 @@ class MainWindow(QMainWindow):
         self.asking = Asking(self)
         self.documents = Documents(self)
         self.projects = Projects(self)
+        self.bookmarks = Bookmarks(self)
+        self.copying = Copying(self)
         self.fitting = Fitting(self)
         self._preload = Preload(self)
         self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
@@ -135,6 +139,10 @@ class MainWindow(QMainWindow):
         self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
         self.menus["Edit"].insertActions(actions["edit.reset"], [actions["undo"], actions["redo"]])
         self.commands.groups["Edit"][:0] = ["undo", "redo"]
+        views = self.menus["View"].addMenu("Stored Views")
+        self.menus["View"].insertMenu(actions["turn.capture"], views)
+        self.commands.fill(views, (*RECALL, "-", *STORE))
+        self.commands.groups["Stored Views"] = [*RECALL, *STORE]
         self.commands.bind_all(self.preferences.shortcuts)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
@@ -394,6 +402,11 @@ class MainWindow(QMainWindow):
         if self.viewport is not None:
             self.viewport.view_from(side)
 
+    def use_parallel(self, parallel: bool) -> None:
+        """Parallel or perspective projection."""
+        if self.viewport is not None:
+            self.viewport.parallel = parallel
+
     def show_panel(self, shown: bool) -> None:
         """Show or hide the side panel."""
         self.tabs.setVisible(shown)
@@ -518,6 +531,7 @@ class MainWindow(QMainWindow):
             workspace.close()
         self.projects.close()
         self.log.close()
+        self.commands.close()
         for thread in (self.reader, self.editor, self.documents, self._preload):
             thread.close()
         if self.viewport is not None:

@@ -90,6 +90,15 @@ class Preferences:
         self._settings.setValue("memory_mb", megabytes)
 
     @property
+    def toured(self) -> bool:
+        """Whether the tour was offered before."""
+        return str(self._settings.value("toured")).lower() == "true"
+
+    @toured.setter
+    def toured(self, toured: bool) -> None:
+        self._settings.setValue("toured", toured)
+
+    @property
     def workspace(self) -> str:
         """The workspace that was in front."""
         return self._choice("workspace", ("fit", "capture", "inspect", "edit", "export"))

@@ -49,6 +49,7 @@ class PathEdit(QWidget):
         browse = QToolButton()
         browse.setIcon(icon("folder-open", THEMES["dark"], THEMES["dark"].muted))
         browse.setToolTip("Choose a folder")
+        browse.setAccessibleName("Choose a folder")
         browse.clicked.connect(self._browse)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -115,6 +116,7 @@ class SettingsForm(QWidget):
             if start is not dataclasses.MISSING:
                 self.set_value(field.name, start)
             label = QLabel(_title(field.name))
+            (editor.edit if isinstance(editor, PathEdit) else editor).setAccessibleName(_title(field.name))
             label.setMinimumHeight(28)  # centred beside its editor
             for shown in (label, editor):
                 shown.setToolTip(_wrapped(texts.get(field.name, "")))

@@ -208,6 +208,8 @@ QTreeView::item:selected, QListView::item:selected {{ background: {t.accent}; co
 QHeaderView::section {{
     background: {t.panel}; color: {t.muted}; border: none; border-bottom: 1px solid {t.border}; padding: 5px 8px;
 }}
+QFrame#tour {{ background: {t.panel}; border: 1px solid {t.accent}; border-radius: 8px; }}
+QWidget#tourFrame {{ background: transparent; border: 2px solid {t.accent}; border-radius: 7px; }}
 QFrame#card {{ background: {t.raised}; border: 1px solid {t.border}; border-radius: 7px; }}
 QFrame#rule {{ background: {t.border}; border: none; max-height: 1px; min-height: 1px; }}
 QLabel#heading {{ font-size: 13px; font-weight: 600; }}

@@ -166,10 +166,12 @@ class Timeline(QWidget):
             self.speed.addItem(f"{speed:g}×", speed)
         self.speed.setCurrentIndex(_SPEEDS.index(1.0))
         self.speed.setToolTip("Playing speed")
+        self.speed.setAccessibleName("Playing speed")
         self.speed.currentIndexChanged.connect(self._on_speed)
         self.pace = QComboBox()
         self.pace.addItem("Real time", "real time")
         self.pace.addItem("Every frame", "every frame")
+        self.pace.setAccessibleName("Pace")
         self.pace.setToolTip(
             "Real time keeps the recording's rate and drops frames that cannot be drawn in time.\n"
             "Every frame shows each one, however long it takes."

@@ -161,13 +161,40 @@ class Viewport(QtInteractor):
                 camera.SetPosition(*place.position)
                 camera.SetFocalPoint(*place.focus)
                 camera.SetViewUp(*place.up)
+                camera.SetParallelProjection(place.half_height > 0)
+                if place.half_height > 0:
+                    camera.SetParallelScale(place.half_height)
         finally:
+            self._linking = False
+        self.render()
+
+    @property
+    def parallel(self) -> bool:
+        """Whether the projection is parallel: nothing gets smaller with the distance."""
+        return bool(self.world_camera.GetParallelProjection())
+
+    @parallel.setter
+    def parallel(self, parallel: bool) -> None:
+        for camera in (self.world_camera, self.canonical_camera):
+            # What the cameras look at keeps its size.
+            slope = np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
+            self._linking = True
+            if parallel and not camera.GetParallelProjection():
+                camera.SetParallelScale(float(camera.GetDistance() * slope))
+            elif not parallel and camera.GetParallelProjection():
+                focus = np.array(camera.GetFocalPoint())
+                back = np.array(camera.GetPosition()) - focus
+                distance = camera.GetParallelScale() / slope
+                camera.SetPosition(*(focus + distance * back / np.linalg.norm(back)))
+            camera.SetParallelProjection(parallel)
             self._linking = False
         self.render()
 
     def pixels_per_metre(self) -> float:
         """Scale of the shared camera's picture at what it looks at."""
         reach = 2 * self.world_camera.GetDistance() * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
+        if self.parallel:
+            reach = 2 * self.world_camera.GetParallelScale()
         return float(self.height() / max(reach, 1e-6))
 
     def frame_canonical(self, center: Float[np.ndarray, "3"], extent: Float[np.ndarray, "3"]) -> None:
@@ -190,7 +217,7 @@ class Viewport(QtInteractor):
             "top": np.array([0.0, 0.985, 0.0]) + 0.17 * z,
         }
         camera = self.world_camera
-        self._look(camera, np.array(camera.GetFocalPoint()), directions[side], camera.GetDistance())
+        self._look(camera, np.array(camera.GetFocalPoint()), directions[side], camera.GetDistance(), keep_scale=True)
         self.render()
 
     def move_world(self, step_m: Float[np.ndarray, "3"]) -> None:
@@ -209,11 +236,17 @@ class Viewport(QtInteractor):
 
     @staticmethod
     def _look(
-        camera: vtkCamera, center: Float[np.ndarray, "3"], direction: Float[np.ndarray, "3"], distance: float
+        camera: vtkCamera,
+        center: Float[np.ndarray, "3"],
+        direction: Float[np.ndarray, "3"],
+        distance: float,
+        keep_scale: bool = False,
     ) -> None:
         camera.SetFocalPoint(*center)
         camera.SetPosition(*(center + distance * direction / np.linalg.norm(direction)))
         camera.SetViewUp(0.0, 1.0, 0.0)
+        if not keep_scale:
+            camera.SetParallelScale(float(distance * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))))
 
     def _fitting_distance(self, renderer: Any, width: float, height: float) -> float:
         left, bottom, right, top = renderer.GetViewport()
@@ -238,6 +271,7 @@ class Viewport(QtInteractor):
             back = np.array(leader.GetPosition()) - np.array(leader.GetFocalPoint())
             follower.SetPosition(*(np.array(follower.GetFocalPoint()) + scale * turn @ back))
             follower.SetViewUp(*(turn @ np.array(leader.GetViewUp())))
+            follower.SetParallelScale(scale * leader.GetParallelScale())
         finally:
             self._linking = False
 
@@ -268,4 +302,5 @@ class Viewport(QtInteractor):
 
 
 def _place(camera: vtkCamera) -> CameraPlace:
-    return CameraPlace(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp())
+    half_height = camera.GetParallelScale() if camera.GetParallelProjection() else 0.0
+    return CameraPlace(camera.GetPosition(), camera.GetFocalPoint(), camera.GetViewUp(), half_height)

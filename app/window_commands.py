@@ -19,6 +19,7 @@ MENUS = (
         (
             "project.new", "project.open", "project.save", "project.save_as", "-",
             "open.recording", "open.fit", "open.demo", "-", "export.fit", "export.body", "screenshot", "-",
+            "copy.fit", "copy.evaluate", "copy.export", "-",
             "preferences", "quit",
         ),
     ),
@@ -31,11 +32,12 @@ MENUS = (
         "&View",
         (
             "show.part_colors", "show.cloud", "show.mesh", "show.matches", "-",
-            "view.linked", "view.follow", "view.reset", "view.back", "view.left", "view.right", "view.top", "-",
+            "view.linked", "view.follow", "view.reset", "view.back", "view.left", "view.right", "view.top",
+            "view.parallel", "-",
             "turn.capture", "turn.fit", "turn.inspect", "turn.edit", "turn.export", "-", "show.panel", "theme.light",
         ),
     ),
-    ("&Help", ("help.page", "palette", "shortcuts", "-", "help.log", "help.about")),
+    ("&Help", ("help.page", "help.tour", "palette", "shortcuts", "-", "help.log", "help.about")),
 )  # fmt: skip
 """Menu titles and their commands; "-" is a separator. The workspaces' own menus follow the first."""
 
@@ -69,6 +71,8 @@ def window_commands(window: MainWindow) -> list[Command]:
 
     return [
         *window.projects.commands(),
+        *window.copying.commands(),
+        *window.bookmarks.commands(),
         Command(
             "open.recording", "Open Recording…", asking.ask_recording,
             "Open a folder with camera.json and depth images", "Ctrl+O", "folder-open",
@@ -135,6 +139,8 @@ def window_commands(window: MainWindow) -> list[Command]:
         Command("view.right", "View from the Right", partial(window.view_from, "right"), "", "Ctrl+3",
                 "caret-circle-right", viewing),
         Command("view.top", "View from Above", partial(window.view_from, "top"), "", "Ctrl+4", "", viewing),
+        Command("view.parallel", "Parallel Projection", window.use_parallel, "Nothing gets smaller with the distance",
+                "O", "cube", viewing, lambda: window.viewport is not None and window.viewport.parallel),
         Command("show.panel", "Side Panel", window.show_panel, "Show or hide the panel on the right", "F9",
                 "layout", None, window.panel_shown),
         Command("theme.light", "Light Theme", window.use_light_theme, "Switch between the dark and the light theme", "",
@@ -154,6 +160,8 @@ def window_commands(window: MainWindow) -> list[Command]:
                 "Ctrl+Shift+P", "magnifying-glass"),
         Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
                 "keyboard"),
+        Command("help.tour", "Take the Tour", asking.start_tour, "Two minutes on the bundled recording", "", "path",
+                lambda: window.is_ready and jobs.fitting is None),
         Command("help.log", "Log", asking.show_log, "What the program reports while it works", "Ctrl+Shift+L", "list"),
         Command("preferences", "Preferences…", asking.edit_preferences, "Theme, units, memory, device, pace", "Ctrl+,",
                 "gear"),

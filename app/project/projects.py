@@ -344,12 +344,13 @@ class Projects(QObject):
 
     # --- after a crash --------------------------------------------------------------------------------------------
 
-    def start_recovery(self, *, offer: bool = True, folder: Path | None = None) -> None:
-        """Keep copies from now on, and offer what a crash has left."""
+    def start_recovery(self, *, offer: bool = True, folder: Path | None = None) -> bool:
+        """Keep copies from now on, and offer what a crash has left; returns whether there is something."""
         self._recovery = Recovery(folder, self)
         left = self._recovery.abandoned() if offer else []
         if left:
             self._offer(left[0])
+        return bool(left)
 
     def _offer(self, left: Abandoned) -> None:
         recovery, project = self._recovery, left.project
