@@ -22,7 +22,9 @@ def command_line(task: str, settings: Any) -> str:
 def command_words(task: str, settings: Any) -> list[str]:
     """The command word by word."""
     hints = typing.get_type_hints(type(settings), include_extras=True)
-    positional, options, nested = [], [], []
+    positional: list[str] = []
+    options: list[str] = []
+    nested: list[str] = []
     for field in dataclasses.fields(settings):
         value = getattr(settings, field.name)
         if _is_positional(hints[field.name]):

@@ -191,11 +191,11 @@ class Viewport(QtInteractor):
         self.render()
 
     def pixels_per_metre(self) -> float:
-        """Scale of the shared camera's picture at what it looks at."""
+        """Scale of the shared camera's picture at what it looks at, in pixels of the screen."""
         reach = 2 * self.world_camera.GetDistance() * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))
         if self.parallel:
             reach = 2 * self.world_camera.GetParallelScale()
-        return float(self.height() / max(reach, 1e-6))
+        return float(self.devicePixelRatioF() * self.height() / max(reach, 1e-6))
 
     def frame_canonical(self, center: Float[np.ndarray, "3"], extent: Float[np.ndarray, "3"]) -> None:
         """Bring a body (middle and size, canonical units) into the canonical view, seen from where it is seen now."""

@@ -73,7 +73,8 @@ class CommandPalette(QDialog):
 
     def titles(self) -> list[str]:
         """What is listed, the best first."""
-        return [self.list.topLevelItem(row).text(0) for row in range(self.list.topLevelItemCount())]
+        rows = (self.list.topLevelItem(row) for row in range(self.list.topLevelItemCount()))
+        return [item.text(0) for item in rows if item is not None]
 
     @Slot(str)
     def _fill(self, typed: str) -> None:
@@ -117,8 +118,8 @@ class CommandPalette(QDialog):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """The arrows move in the list while the text has the focus."""
-        pressed = isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress
-        if watched is self.search and pressed and event.key() in _MOVES:
-            self.list.keyPressEvent(event)
+        pressed = event if isinstance(event, QKeyEvent) and event.type() == QEvent.Type.KeyPress else None
+        if watched is self.search and pressed is not None and pressed.key() in _MOVES:
+            self.list.keyPressEvent(pressed)
             return True
         return super().eventFilter(watched, event)

@@ -104,7 +104,7 @@ class ShortcutEditor(QDialog):
         layout.addWidget(self.message)
         layout.addWidget(buttons)
         self._show()
-        self.table.setCurrentItem(self.table.topLevelItem(0))
+        self.table.setCurrentItem(self._items()[0])
 
     def choose(self, name: str) -> None:
         """Turn to a command's row."""
@@ -113,7 +113,8 @@ class ShortcutEditor(QDialog):
                 self.table.setCurrentItem(item)
 
     def _items(self) -> list[QTreeWidgetItem]:
-        return [self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount())]
+        rows = (self.table.topLevelItem(row) for row in range(self.table.topLevelItemCount()))
+        return [item for item in rows if item is not None]
 
     def _chosen(self) -> str:
         item = self.table.currentItem()

@@ -145,7 +145,7 @@ class Tour(QObject):
         row.addWidget(self._count, 1)
         row.addWidget(self.skip)
         row.addWidget(self.next)
-        layout = QVBoxLayout(self.card)
+        layout = self._layout = QVBoxLayout(self.card)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(8)
         layout.addWidget(self.title)
@@ -186,8 +186,8 @@ class Tour(QObject):
         if not anchor.isVisible():
             anchor = window
         target = QRect(anchor.mapTo(window, QPoint(0, 0)) if anchor is not window else QPoint(0, 0), anchor.size())
-        self.card.layout().activate()
-        self.card.setFixedHeight(self.card.layout().heightForWidth(_WIDTH))
+        self._layout.activate()
+        self.card.setFixedHeight(self._layout.heightForWidth(_WIDTH))
         size, room = self.card.size(), window.rect().adjusted(_GAP, _GAP, -_GAP, -_GAP)
         tried = (
             QPoint(target.center().x() - size.width() // 2, target.bottom() + _GAP),
