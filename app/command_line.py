@@ -30,9 +30,11 @@ def command_words(task: str, settings: Any) -> list[str]:
         if _is_positional(hints[field.name]):
             positional.append(str(value))
         elif dataclasses.is_dataclass(value) and not isinstance(value, type):
-            # Settings within settings are a command of their own, at the end.
-            inner = _kebab(type(value).__name__)
-            nested += [f"{_kebab(field.name)}:{inner}", *_options(value, f"{_kebab(field.name)}.")]
+            within = list(_options(value, f"{_kebab(field.name)}."))
+            if dataclasses.is_dataclass(hints[field.name]):
+                options += within
+            else:  # optional settings are a command of their own, at the end
+                nested += [f"{_kebab(field.name)}:{_kebab(type(value).__name__)}", *within]
         else:
             options += _option(field, value, "")
     return ["spams", task, *positional, *options, *nested]

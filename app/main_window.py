@@ -36,6 +36,7 @@ from app.fit.workspace import FitWorkspace
 from app.inspect.workspace import InspectWorkspace
 from app.jobs import Jobs
 from app.log_model import LogModel
+from app.naming import name_controls
 from app.panels.dialogs import ask, show_error
 from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
@@ -253,6 +254,7 @@ class MainWindow(QMainWindow):
         for workspace in self.workspaces:
             self.tabs.setTabToolTip(self.tabs.addTab(workspace.make_panel(), workspace.title), workspace.hint)
         self.tabs.currentChanged.connect(self._on_tab)
+        name_controls(self)
         self.turn_to(self.preferences.workspace)
         self._use_theme(self.theme)
         self._on_parts(self.session.part_names)

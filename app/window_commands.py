@@ -161,7 +161,7 @@ def window_commands(window: MainWindow) -> list[Command]:
         Command("shortcuts", "Keyboard Shortcuts…", asking.edit_shortcuts, "See and change which key does what", "",
                 "keyboard"),
         Command("help.tour", "Take the Tour", asking.start_tour, "Two minutes on the bundled recording", "", "path",
-                lambda: window.is_ready and jobs.fitting is None),
+                lambda: window.is_ready and window.jobs.fitting is None),
         Command("help.log", "Log", asking.show_log, "What the program reports while it works", "Ctrl+Shift+L", "list"),
         Command("preferences", "Preferences…", asking.edit_preferences, "Theme, units, memory, device, pace", "Ctrl+,",
                 "gear"),
