@@ -73,7 +73,7 @@ class EditWorkspace(Workspace):
             ),
             Command(
                 "edit.pull", "Pull the Surface", self._switch_pulling,
-                "Drag points of the body in the fit's view; its part follows", "D", "hand-grabbing",
+                "Drag points of the body in the fit's view; its part follows", "G", "hand-grabbing",
                 lambda: window.session.has_body and window.editor.workbench is not None,
                 lambda: self.puller is not None and self.puller.on,
             ),
