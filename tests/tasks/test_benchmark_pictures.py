@@ -57,7 +57,8 @@ def image_of(azimuth_deg: float, colors: np.ndarray[Any, Any]) -> np.ndarray[Any
     figure = Figure(figsize=(3, 3))
     canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
-    _draw(axes, Mesh(CORNERS, FACES), colors, _axes_of_view(orbit_camera(azimuth_deg, 0.0, 3.0), 0.0), np.zeros(3))
+    view = _axes_of_view(orbit_camera(azimuth_deg, 0.0, 3.0), 0.0)
+    _draw(axes, Mesh(CORNERS, FACES), colors, view, np.zeros(3), 1.2 * float(np.abs(CORNERS).max()))
     canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].astype(float)
 
