@@ -40,7 +40,9 @@ def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
     copy.setToolTip("Copy this message and its details")
     copy.clicked.disconnect()  # copying does not close the message
     copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(message))
-    box.setDefaultButton(box.addButton(QMessageBox.StandardButton.Ok))
+    confirm = box.addButton(QMessageBox.StandardButton.Ok)
+    box.setDefaultButton(confirm)
+    box.setEscapeButton(confirm)  # of two buttons Qt would choose none, and the message would not close
     box.open()
     return box
 
