@@ -90,6 +90,7 @@ class SettingsForm(QWidget):
         self._kind, self._fixed = kind, dict(fixed or {})
         self._editors: dict[str, QWidget] = {}
         self._optional: set[str] = set()
+        self._lists: set[str] = set()
         self._layout = QFormLayout()
         self._layout.setContentsMargins(0, 0, 0, 0)
         self._layout.setHorizontalSpacing(12)
@@ -164,6 +165,8 @@ class SettingsForm(QWidget):
         elif isinstance(editor, PathEdit):
             editor.edit.setText("" if value is None else str(value))
         elif isinstance(editor, QLineEdit):
+            if name in self._lists:
+                value = " ".join(map(str, value))
             empty = value is None or (name == "frames" and value == _ALL_FRAMES)
             editor.setText("" if empty else f"{value:g}" if isinstance(value, float) else str(value))
 
@@ -186,6 +189,8 @@ class SettingsForm(QWidget):
             path = PathEdit(optional=optional)
             path.changed.connect(self._check)
             return path
+        if typing.get_origin(kind) is tuple:
+            self._lists.add(name)
         # Numbers of any magnitude are typed: a spin box would round 1e-4 to 0.00.
         line = QLineEdit()
         line.setPlaceholderText(_ALL_FRAMES_HINT if name == "frames" else "default" if optional else "")
@@ -210,6 +215,8 @@ class SettingsForm(QWidget):
             if not text:
                 raise InputError(f"{_title(name)} is empty. Choose a folder.")
             return Path(text)
+        if name in self._lists:
+            return tuple(text.split())
         number = line.property("number")
         if not number:
             return text

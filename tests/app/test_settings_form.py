@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
+from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QCheckBox, QComboBox, QLineEdit
 
 from app.settings_form import PathEdit, SettingsForm
@@ -136,3 +137,19 @@ def test_all_frames_is_an_empty_line_that_says_so(qtbot: Any) -> None:
     assert form.value().frames == "0:3"
     form.set_value("frames", ":")
     assert form.value().frames == ":"
+
+
+def test_a_list_of_words_is_a_line_with_spaces(qtbot: Any) -> None:
+    @dataclass(frozen=True)
+    class Parts:
+        parts: tuple[str, ...] = ()
+
+    form = SettingsForm(Parts)
+    qtbot.addWidget(form)
+    editor = form.editor("parts")
+    assert isinstance(editor, QLineEdit)
+    assert (editor.text(), form.value().parts) == ("", ())
+    QTest.keyClicks(editor, "head  left_arm")
+    assert form.value().parts == ("head", "left_arm")
+    form.set_value("parts", ("torso", "head"))
+    assert editor.text() == "torso head"
