@@ -133,7 +133,7 @@ class MainWindow(QMainWindow):
 
     def _lay_out(self) -> None:
         actions = self.commands.actions
-        own = [(f"&{workspace.title}", workspace.menu()) for workspace in self.workspaces]
+        own = [(workspace.menu_title, workspace.menu()) for workspace in self.workspaces]
         self.menus = self.commands.fill_bar(self.menuBar(), (MENUS[0], *own, *MENUS[1:]))
         self._recent = QMenu("Open Recent", self)
         self.menus["File"].insertMenu(actions["open.demo"], self._recent)

@@ -24,6 +24,8 @@ class Workspace(QObject):
 
     id: ClassVar[str]
     title: ClassVar[str]
+    menu_title: ClassVar[str]
+    """Title of its menu, with the letter that opens it."""
     hint: ClassVar[str]
     columns: ClassVar[tuple[bool, bool, bool]] = (True, True, True)
     """Which of input, fit and canonical view it shows."""

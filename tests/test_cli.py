@@ -107,7 +107,7 @@ def test_a_corrupted_archive_exits_2(manifest, tmp_path, capsys):
         (["info", "--size", "3"], "Unrecognized options: --size, 3. See spams info --help."),
         (["export", "x"], "Missing from spams export: --out PATH"),
         (["export", "x", "--out", "y", "--format", "doc"], "invalid choice 'doc'"),
-        (["export", "x", "--out", "y", "--format", "glb"], "--out y: name the file y.glb."),
+        (["export", "x", "--out", "y", "--format", "glb"], "--out y: name the file y.glb, or choose another --format."),
         (["train", "everything", "--data", "x", "--out", "y"], "invalid choice 'everything' for argument 'network'"),
         (["info", "nowhere"], "nowhere is no folder. Give the folder of a recording"),
     ],

@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFileDialog
 
 from app.latest import Job, LatestWins
+from app.project.project_file import write_text
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -189,10 +190,7 @@ class SubjectEditing(QObject):
         if sequence is None or settings is None:
             return
         text = json.dumps({"recording": sequence.name, "subject": settings_to_dict(settings)}, indent=1) + "\n"
-        try:
-            path.write_text(text, encoding="utf-8")
-        except OSError as error:
-            raise InputError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
+        write_text(path, text)
         self._window.notify(f"Saved {path}")
 
     def load(self, path: Path) -> None:
@@ -219,6 +217,7 @@ class SubjectEditing(QObject):
             return
         beside = settings_path(sequence.path)
         dialog = QFileDialog(self._window, title, str(beside.parent), "Subject settings (*.json)")
+        dialog.setDefaultSuffix("json")
         dialog.setAcceptMode(mode)
         dialog.selectFile(beside.name)
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)

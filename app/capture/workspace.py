@@ -27,6 +27,7 @@ class CaptureWorkspace(Workspace):
     """Look at the recording before it is fitted, and say who in it is the subject."""
 
     id, title, hint = "capture", "Capture", "Look at the recording before it is fitted"
+    menu_title = "&Capture"
     columns = (True, False, False)
     panel: SubjectPanel | None = None
     labels: LabelsPanel | None = None

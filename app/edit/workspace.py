@@ -28,6 +28,7 @@ class EditWorkspace(Workspace):
     """Shape and pose by hand."""
 
     id, title, hint = "edit", "Edit", "Change shape and pose part by part, walk between two bodies"
+    menu_title = "&Edit"
     tabs: QTabWidget
     codes_panel: CodesPanel | None = None
     blend_panel: BlendPanel | None = None

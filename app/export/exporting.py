@@ -33,11 +33,14 @@ class Exporting(QObject):
 
     def _on_requested(self, page: ExportPage, settings: Any) -> None:
         try:
-            if not settings.out.exists():
+            existing = [path for path in page.kind.writes(settings) if path.exists()]
+            if not existing:
                 self._start(page, settings)
                 return
+            names, it = " and ".join(map(str, existing)), "it" if len(existing) == 1 else "them"
+            verb = "exists" if len(existing) == 1 else "exist"
             ask(
-                self._window, "Replace it?", f"{settings.out} exists already. Replace it?", "Replace", "Keep it",
+                self._window, f"Replace {it}?", f"{names} {verb} already. Replace {it}?", "Replace", f"Keep {it}",
                 partial(self._start, page, dataclasses.replace(settings, overwrite=True)),
             )  # fmt: skip
         except Exception as error:  # a slot never raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.export.page import ExportKind, spoken_bytes
@@ -46,7 +47,7 @@ def mesh_kind(fit: Fit) -> ExportKind:
         partial(run_task, "export"),
         "Export",
         {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
-        amend,
+        amend=amend,
     )
 
 
@@ -109,8 +110,15 @@ def picture_kind(fit: Fit) -> ExportKind:
         render_beside,
         "Render",
         {"frames": f"all {fit.frame_count}, or 0:10:2"},
+        _pictures_and_sidecar,
         amend,
     )
+
+
+def _pictures_and_sidecar(settings: RenderSettings) -> Sequence[Path]:
+    from app.export.pictures import sidecar_path
+
+    return settings.out, sidecar_path(settings.out)
 
 
 def _describe_pictures(fit: Fit, settings: RenderSettings) -> Sequence[str]:

@@ -34,6 +34,7 @@ class ExportKind:
         run: Settings → the task that writes.
         button: Text of the button.
         placeholders: Field → what an empty line means.
+        writes: Settings → the paths that will be written or replaced.
         amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
     """
 
@@ -45,6 +46,7 @@ class ExportKind:
     run: Callable[[Any], Task[Path]]
     button: str
     placeholders: Mapping[str, str]
+    writes: Callable[[Any], Sequence[Path]] = lambda settings: (settings.out,)
     amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
 
 

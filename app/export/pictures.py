@@ -69,7 +69,9 @@ class RenderSettings:
         if (self.kind == "still") != (self.format == "png"):
             raise InputError(f"--format {self.format} does not suit a {self.kind}: png for a still, mp4 or gif else.")
         if self.out.suffix != f".{self.format}":
-            raise InputError(f"--out {self.out}: name the file {self.out.stem}.{self.format}.")
+            raise InputError(
+                f"--out {self.out}: name the file {self.out.stem}.{self.format}, or choose another --format."
+            )
         for name, size in (("width", self.width), ("height", self.height)):
             if not 64 <= size <= 4096 or size % 2:
                 raise InputError(f"--{name} {size}: it must be even, from 64 to 4096 pixels.")

@@ -62,9 +62,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prog="python -m app.export.render",
                 description=RenderSettings.__doc__,
                 args=None if arguments is None else list(arguments),
-                config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.FlagCreatePairsOff),
+                config=(tyro.conf.PositionalMetavarFromFieldName,),
             )
         render(command.settings, command.work, _tell if command.progress else _say_nothing)
+        if not command.progress:
+            print(f"path: {command.settings.out}")
     except InputError as error:
         print(f"render: {error}", file=sys.stderr)
         return 2

@@ -20,6 +20,7 @@ class ExportWorkspace(Workspace):
     """Take meshes, animations and pictures along."""
 
     id, title, hint = "export", "Export", "Take meshes, animations and pictures along"
+    menu_title = "E&xport"
     panel: ExportPanel | None = None
 
     def menu(self) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ class FitWorkspace(Workspace):
     """Fits the body to the recording."""
 
     id, title, hint = "fit", "Fit", "Fit the body to the recording"
+    menu_title = "Fi&t"
     panel: FitPanel | None = None
 
     def commands(self) -> list[Command]:

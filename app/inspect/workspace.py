@@ -37,6 +37,7 @@ class InspectWorkspace(Workspace):
     """See how good the fit is, and where."""
 
     id, title, hint = "inspect", "Inspect", "See how good the fit is, and where"
+    menu_title = "&Inspect"
     colors_card: ColorsCard | None = None
     matches_card: MatchesCard | None = None
     picker: MatchPicker | None = None

@@ -171,9 +171,15 @@ def new_folder(path: Path, *, replace: bool = False) -> Iterator[Path]:
         work.chmod(0o755)  # mkdtemp makes it private
         yield work
         if path.exists():
+            if not replace:
+                raise _appeared(path)
             old = work.with_name(work.name + "-old")
             os.rename(path, old)
-            os.rename(work, path)
+            try:
+                os.rename(work, path)
+            except OSError:
+                os.rename(old, path)
+                raise
             shutil.rmtree(old) if old.is_dir() else old.unlink()
         else:
             os.rename(work, path)
@@ -205,12 +211,18 @@ def new_file(path: Path, *, replace: bool = False) -> Iterator[Path]:
         work = Path(name)
         work.chmod(0o644)  # mkstemp makes it private
         yield work
+        if path.exists() and not replace:
+            raise _appeared(path)
         os.replace(work, path)
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror or error}). Choose another place.") from error
     finally:
         if work is not None:
             work.unlink(missing_ok=True)
+
+
+def _appeared(path: Path) -> InputError:
+    return InputError(f"{path} has been made by another program meanwhile; it is left as it is. Choose another name.")
 
 
 def write_archive(

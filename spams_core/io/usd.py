@@ -110,7 +110,8 @@ def write_usd(
         stage.GetRootLayer().Export(layer)
         if Path(path).suffix == ".usdz":
             packed = Path(work) / "body.usdz"
-            assert UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), str(packed))
+            if not UsdUtils.CreateNewUsdzPackage(Sdf.AssetPath(layer), str(packed)):
+                raise InputError(f"{path} cannot be packed. Export as .usd instead.")
             packed.replace(path)
         else:
             Path(layer).replace(path)

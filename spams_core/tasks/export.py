@@ -65,7 +65,7 @@ class ExportSettings:
     def __post_init__(self) -> None:
         suffix = FORMATS[self.format].suffix
         if suffix and self.out.suffix != f".{suffix}":
-            raise InputError(f"--out {self.out}: name the file {self.out.stem}.{suffix}.")
+            raise InputError(f"--out {self.out}: name the file {self.out.stem}.{suffix}, or choose another --format.")
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
             raise InputError(
                 f"--fps {self.fps:g}: it must be above 0 and at most 1000. The recording's own is default."

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -126,3 +129,29 @@ def test_hash_is_sha256(tmp_path):
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
     assert hash_file(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+@pytest.mark.parametrize("make", [new_folder, new_file])
+def test_what_appears_meanwhile_is_left_alone(tmp_path: Path, make: Any) -> None:
+    path = tmp_path / "result"
+    with pytest.raises(InputError, match="made by another program meanwhile"), make(path):
+        path.write_text("of somebody else")
+    assert path.read_text() == "of somebody else"
+    assert [file.name for file in tmp_path.iterdir()] == ["result"]
+
+
+def test_folder_that_cannot_be_moved_in_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result"
+    path.mkdir()
+    (path / "old").touch()
+    rename = os.rename
+
+    def refuse(source: Path, target: Path) -> None:
+        if target == path and not source.name.endswith("-old"):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    monkeypatch.setattr("os.rename", refuse)
+    with pytest.raises(InputError, match="No space left"), new_folder(path, replace=True) as work:
+        (work / "new").touch()
+    assert [file.name for file in path.iterdir()] == ["old"]
