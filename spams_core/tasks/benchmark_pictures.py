@@ -14,7 +14,7 @@ from spams_core.data.fit import Fit, read_fit
 from spams_core.data.recording import read_sequence
 from spams_core.geometry.camera import Camera
 from spams_core.geometry.mesh import Mesh
-from spams_core.io.replacement import replaced_file
+from spams_core.io.archive import new_file
 from spams_core.resources import part_colors
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def picture_frames(path: Path, frames: Sequence[Pictured], fits: Path) -> None:
             if column == 0:
                 told = f"{shown.why}: {shown.epe_mm:.0f} mm\n{shown.sequence}, frame {shown.frame}"
                 axes.set_ylabel(told, fontsize=10, color=_INK)
-    with replaced_file(path) as work:
+    with new_file(path, replace=True) as work:
         figure.savefig(work, dpi=_DPI)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from spams_core.errors import InputError
-from spams_core.io.replacement import replaced_file
+from spams_core.io.archive import new_file
 from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
@@ -168,5 +168,5 @@ def _axes(path: Path, count: int, size_inches: tuple[float, float]) -> Iterator[
         axes.title.set_color(_INK)
         axes.xaxis.label.set_color(_INK)
         axes.yaxis.label.set_color(_INK)
-    with replaced_file(path) as work:
+    with new_file(path, replace=True) as work:
         figure.savefig(work, dpi=_DPI)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from spams_core.io.replacement import replaced_file
+from spams_core.io.archive import new_file
 from spams_core.tasks.benchmark_pictures import picture_frames, telling_frames
 from spams_core.tasks.benchmark_plots import Curve, plot_bars, plot_epe_over_time, plot_epe_per_part
 from spams_core.tasks.benchmark_run import ACCURACY, PEAK, Measured
@@ -229,12 +229,12 @@ def _write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     # A figure of parts is a single unknown where a frame has none; its parts' columns are empty then.
     names = list(dict.fromkeys(name for row in rows for name in row))
     names = [name for name in names if not any(other.startswith(f"{name}.") for other in names)]
-    with replaced_file(path) as work, work.open("w", newline="", encoding="utf-8") as file:
+    with new_file(path, replace=True) as work, work.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, names, extrasaction="ignore", restval="")
         writer.writeheader()
         writer.writerows(rows)
 
 
 def _write_text(path: Path, text: str) -> None:
-    with replaced_file(path) as work:
+    with new_file(path, replace=True) as work:
         work.write_text(text, encoding="utf-8")

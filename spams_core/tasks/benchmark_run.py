@@ -16,8 +16,7 @@ from spams_core.data.fit import Fit, read_fit
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.errors import InputError
 from spams_core.geometry.nearest import nearest_points
-from spams_core.io.archive import hash_file, read_archive
-from spams_core.io.replacement import replaced_file
+from spams_core.io.archive import hash_file, new_file, read_archive
 from spams_core.metrics.labels import label_accuracy
 from spams_core.progress import Progress, Task
 from spams_core.settings import json_ready, settings_to_dict
@@ -121,7 +120,7 @@ def _measured_from(settings: FitSettings, seed: int) -> dict[str, Any]:
 
 
 def _write_notes(path: Path, notes: Mapping[str, Any]) -> None:
-    with replaced_file(path) as work:
+    with new_file(path, replace=True) as work:
         work.write_text(json.dumps(notes, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 

@@ -14,7 +14,6 @@ from tyro.conf import Positional
 
 from spams_core.errors import InputError
 from spams_core.io.archive import new_file, new_folder
-from spams_core.io.replacement import replaced_file
 from spams_core.progress import Progress, Task
 from spams_core.settings import parse_frames, settings_to_dict
 from spams_core.tasks.export_formats import FORMATS
@@ -141,7 +140,7 @@ def export(settings: ExportSettings) -> Task[Path]:
     if not row.suffix:
         place = new_folder(settings.out, replace=settings.overwrite)
     else:
-        place = replaced_file(settings.out) if settings.overwrite else new_file(settings.out)
+        place = new_file(settings.out, replace=settings.overwrite)
     with place as path:
         yield from row.write(path, job)
     logger.info("Wrote %s", settings.out)
