@@ -278,6 +278,8 @@ def _placement(points: Float[np.ndarray, "N 3"], reading: ReadingSettings) -> tu
 
 
 def _view(reading: ReadingSettings) -> tuple[float, str]:
+    if reading.intrinsics is not None or reading.sensor is not None:
+        raise InputError("Surfaces are seen by a virtual camera. Leave out the intrinsics' file and the sensor.")
     if reading.fx is not None:
         return reading.fx, "a virtual camera, focal length given"
     return float(_VIEW["fx"]), "a virtual camera"

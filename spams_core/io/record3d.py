@@ -97,6 +97,8 @@ def open_record3d(path: Path, reading: ReadingSettings) -> Source:
     places = tuple((entry.header_offset, entry.compress_size, entry.compress_type) for _, entry in numbered)
     width, height = _size(path, metadata, places)
     camera = _camera(path, metadata, width, height)
+    if reading.intrinsics is not None or reading.sensor is not None:
+        raise InputError(f"{path} has its own intrinsics. Leave out file and sensor, or give fx, fy, cx and cy.")
     if reading.fx is not None:
         camera = Camera(width, height, reading.fx, reading.fy or 0, reading.cx or 0, reading.cy or 0)
     notes: tuple[str, ...] = ()

@@ -256,3 +256,9 @@ def test_mutated_files_are_read_or_refused(seeds, mutation):
     path, data = seeds[mutation % len(seeds)]
     path.write_bytes(mutate(data, mutation))
     read_or_refuse(path.parent)
+
+
+def test_intrinsics_of_a_sensor_are_refused_for_surfaces(tmp_path):
+    write_pc2(tmp_path)
+    with pytest.raises(InputError, match="seen by a virtual camera"):
+        open_source(tmp_path, ReadingSettings(sensor="kinect_v1"))

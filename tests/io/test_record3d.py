@@ -123,3 +123,10 @@ def test_mutated_files_are_read_or_refused(seed, mutation):
     path, data = seed
     path.write_bytes(mutate(data, mutation))
     read_or_refuse(path)
+
+
+def test_intrinsics_that_would_be_ignored_are_refused(tmp_path):
+    path = write_r3d(tmp_path / "walk.r3d", compress=bytes)
+    with pytest.raises(InputError, match=r"walk\.r3d has its own intrinsics"):
+        open_source(path, ReadingSettings(sensor="kinect_v1"))
+    assert open_source(path, ReadingSettings(fx=9, fy=8, cx=7, cy=6)).camera.fy == 8
