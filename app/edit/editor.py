@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.edit.state import Codes, EditState, Kind, edited_codes
 from app.latest import Job, LatestWins
 from app.session import EditedBody, Session
+from spams_core.errors import InputError
 
 if TYPE_CHECKING:
     from app.opening import Survey
@@ -55,6 +57,7 @@ class Editor(QObject):
         self._thread = LatestWins("body decoder", self)
         self._bench: Workbench | None = None
         self._model: Path | None = None
+        self._loading: tuple[Path, str] | None = None
         self._meshes: dict[tuple[bytes, int], Mesh] = {}
         self._state = EditState.neutral()
         self._maps: tuple[CodeMap, CodeMap] | None = None
@@ -78,11 +81,29 @@ class Editor(QObject):
         return self._thread.idle
 
     def load(self, model: Path | None = None, method: str = "spam") -> None:
-        """Load a model in the background; None is the bundled one of that method."""
-        self._bench = None
-        self._thread.submit(Job(partial(_load, model, method), self._on_loaded, self.failed.emit))
+        """Load a model in the background; None is the bundled one of that method. One that is on its way goes on."""
+        try:
+            wanted = _resolved(model, method), method
+        except InputError as error:
+            self.failed.emit(error)
+            return
+        if wanted == self._loading:
+            return
+        self._bench, self._model, self._loading = None, None, wanted
+        self._thread.submit(Job(partial(_load, *wanted), partial(self._on_loaded, wanted), self._fail(wanted)))
 
-    def _on_loaded(self, loaded: _Loaded) -> None:
+    def _fail(self, wanted: tuple[Path, str]) -> Callable[[Exception], None]:
+        def fail(error: Exception) -> None:
+            if wanted == self._loading:
+                self._loading = None
+            self.failed.emit(error)
+
+        return fail
+
+    def _on_loaded(self, wanted: tuple[Path, str], loaded: _Loaded) -> None:
+        if wanted != self._loading:  # another is on its way
+            return
+        self._loading = None
         self._model, self._bench, mean = loaded.path, loaded.bench, loaded.mean
         self._maps, self._mirrors, self._opposites = loaded.maps, loaded.mirrors, loaded.opposites
         self._meshes.clear()
@@ -90,12 +111,15 @@ class Editor(QObject):
         self._session.mean_body = mean
         self.model_loaded.emit(self._bench)
         self.request(dragging=False)
+        self._on_fit(self._session.fit)
 
     @Slot(object)
     def _on_fit(self, fit: Fit | None) -> None:
         if fit is None or "model" not in fit.manifest:
             return
-        model = Path(fit.manifest["model"])
+        model = Path(fit.manifest["model"]).resolve()
+        if self._loading is not None and not model.exists():
+            return  # asked again when there is a model to compare with
         # A fit from another machine names a folder that is not here; the same code sizes tell the bundled model.
         if model != self._model and (model.exists() or not _same_codes(self._bench, fit)):
             self.load(model, str(fit.manifest.get("method", "spam")))
@@ -281,15 +305,21 @@ class _Loaded:
     opposites: tuple[int | None, ...]
 
 
-def _load(model: Path | None, method: str) -> _Loaded:
+def _resolved(model: Path | None, method: str) -> Path:
+    if model is None:
+        from spams_core.tasks.fit import Method, default_model
+
+        model = default_model(cast(Method, method))
+    return model.resolve()
+
+
+def _load(path: Path, method: str) -> _Loaded:
     from spams_core.tasks.code_map import CodeMap
     from spams_core.tasks.edit import open_workbench
-    from spams_core.tasks.fit import Method, default_model
+    from spams_core.tasks.fit import Method
     from spams_core.tasks.mirror import opposite_parts
 
-    known = cast(Method, method)
-    path = (model or default_model(known)).resolve()
-    bench = open_workbench(path, known)
+    bench = open_workbench(path, cast(Method, method))
     shape_mirror, pose_mirror = bench.mirror_maps()
     return _Loaded(
         path, bench, bench.canonical_mesh(bench.mean_shape, _FULL_RESOLUTION),

@@ -365,6 +365,31 @@ def test_sliders_rest_while_another_model_is_loaded(edit: Any, qtbot: Any) -> No
     assert edit.editing.sigma("shape")[0, 0] == 1.0
 
 
+@pytest.mark.parametrize("here", [True, False])
+def test_a_fit_that_opens_while_its_model_is_loaded_does_not_load_it_again(
+    opened: Opened, fit_folder: Path, bench: Any, tmp_path: Path, monkeypatch: Any, qtbot: Any, here: bool
+) -> None:
+    other = tmp_path / "other"  # where it is not here, the fit is from another machine, its codes are of this model
+    other.mkdir()
+    monkeypatch.setattr("spams_core.tasks.fit.default_model", lambda _: other)
+    window, loaded, errors = opened(fit_folder), [], []
+    fit = window.session.fit
+    window.session.fit = None
+    window.editor.model_loaded.connect(loaded.append)
+    window.editor.failed.connect(errors.append)
+    bench.delay_s = 0.2
+    window.editor.load()
+    model = other if here else tmp_path / "gone"
+    window.session.fit = dataclasses.replace(fit, manifest={**fit.manifest, "model": str(model)})
+    qtbot.waitUntil(lambda: window.editor.workbench is not None, timeout=5_000)
+    qtbot.waitUntil(lambda: window.editor.idle, timeout=5_000)
+    qtbot.wait(50)
+    assert loaded == [bench]
+    assert errors == []
+    window.editor.load()
+    qtbot.waitUntil(lambda: len(loaded) == 2, timeout=5_000)
+
+
 # --- pulling ----------------------------------------------------------------------------------------------------------
 
 
