@@ -15,12 +15,16 @@ from PySide6.QtCore import (
     Signal,
     Slot,
 )
+from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
 
 __all__ = ["MetricsTable"]
+
+_MEASURED_ROWS = 20
+"""So many rows besides those on screen say how wide a column is."""
 
 _Index = QModelIndex | QPersistentModelIndex
 
@@ -84,6 +88,7 @@ class MetricsTable(QWidget):
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._waiting: tuple[Mapping[int, FrameDiagnosis], Sequence[str]] | None = None
         self._figures = _Figures(self)
         self._sorted = QSortFilterProxyModel(self)
         self._sorted.setSourceModel(self._figures)
@@ -96,6 +101,7 @@ class MetricsTable(QWidget):
         self.view.verticalHeader().setDefaultSectionSize(22)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.view.horizontalHeader().setResizeContentsPrecision(_MEASURED_ROWS)
         self.view.setAccessibleName("Figures of every frame")
         self.view.clicked.connect(self._on_clicked)
         self.medians = QLabel()
@@ -116,10 +122,25 @@ class MetricsTable(QWidget):
         layout.addWidget(self.medians)
 
     def show_rows(self, rows: Mapping[int, FrameDiagnosis], parts: Sequence[str]) -> None:
-        """Show what is measured."""
+        """Show what is measured; a table that is hidden is filled when it is shown."""
+        self._waiting = rows, parts
+        if self.isVisible():
+            self._fill()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Fill in what has come meanwhile."""
+        super().showEvent(event)
+        self._fill()
+
+    def _fill(self) -> None:
+        if self._waiting is None:
+            return
+        (rows, parts), self._waiting = self._waiting, None
+        before, empty = self._figures.titles, len(self._figures.numbers) == 0
         self._figures.show_rows(rows, parts)
         self.save.setEnabled(bool(rows))
-        self.view.resizeColumnsToContents()
+        if empty or before != self._figures.titles:
+            self.view.resizeColumnsToContents()
         told = []
         for title, column in list(zip(self._figures.titles, self._figures.numbers.T, strict=True))[1:]:
             known = column[np.isfinite(column)]

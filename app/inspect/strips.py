@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 
 from app.frame_axis import FrameAxis
 from app.inspect.colormap import MAGNITUDE
@@ -35,12 +35,15 @@ class DiagnosisStrips(FrameAxis):
         super().__init__()
         self._parts: Sequence[str] = ()
         self._values: dict[int, list[float]] = {}
+        self._pixmap: QPixmap | None = None
+        self._pixmap_key: tuple[object, ...] = ()
         self.set_left(TITLE_WIDTH)
         self.setAccessibleName("Diagnosis of each frame")
 
     def set_parts(self, titles: Sequence[str]) -> None:
         """The parts that have a row."""
         self._parts = tuple(titles)
+        self._pixmap = None
         self.updateGeometry()
         self.update()
 
@@ -50,6 +53,7 @@ class DiagnosisStrips(FrameAxis):
             row.frame: [*(1e3 * row.part_residual_m).tolist(), 1e2 * row.missing_share, 1e3 * row.jitter_m]
             for row in rows.values()
         }
+        self._pixmap = None
         self.update()
 
     def values(self, frame: int) -> list[float] | None:
@@ -79,14 +83,40 @@ class DiagnosisStrips(FrameAxis):
         return f"{super().describe(event)}\n{titles[row]}: {said}"
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        """Titles, one cell per row and frame, playhead."""
+        """What is measured, and the playhead."""
+        pixmap = self._drawn()
         painter = QPainter(self)
+        painter.drawPixmap(0, 0, pixmap)
+        if self._count:
+            x = self.x_of(self._frame)
+            painter.setPen(QPen(QColor(self._theme.accent), 2))
+            painter.drawLine(QLineF(QPointF(x, 0), QPointF(x, len(self.titles()) * (_ROW + _GAP))))
+
+    def _drawn(self) -> QPixmap:
+        """Titles and cells; kept until they change, for the playhead moves more often than they do."""
+        key = self._theme, self._count, self._left, self.size(), self.devicePixelRatioF(), self.font()
+        if self._pixmap is None or key != self._pixmap_key:
+            pixmap = QPixmap(self.size() * self.devicePixelRatioF())
+            pixmap.setDevicePixelRatio(self.devicePixelRatioF())
+            pixmap.fill(Qt.GlobalColor.transparent)
+            painter = QPainter(pixmap)
+            painter.setFont(self.font())
+            self._draw(painter, self.devicePixelRatioF())
+            painter.end()
+            self._pixmap, self._pixmap_key = pixmap, key
+        return self._pixmap
+
+    def _draw(self, painter: QPainter, ratio: float) -> None:
+        """Titles, one cell per row and frame; `ratio` is device pixels per pixel."""
         titles, step = self.titles(), self._step()
         tops = [_PART_TOP_MM] * len(self._parts) + [top for _, _, top, _ in _OTHERS]
         frames = [frame for frame, values in self._values.items() if len(values) == len(tops)]
         numbers = np.array([self._values[frame] for frame in frames]).reshape(-1, len(tops))
         colors = np.stack([MAGNITUDE.colors(numbers[:, k], 0.0, top) for k, top in enumerate(tops)], 1)
         gap = 1.0 if step > 4 else 0.0
+        places = np.array(frames, dtype=float) * step
+        starts = np.round(places * ratio).astype(int)
+        widths = np.maximum(np.round((places + step - gap) * ratio).astype(int) - starts, 1)
         for k, title in enumerate(titles):
             top = k * (_ROW + _GAP)
             painter.setPen(QColor(self._theme.muted))
@@ -95,12 +125,12 @@ class DiagnosisStrips(FrameAxis):
                 Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft,
                 title,
             )
-            painter.fillRect(QRectF(self._left, top, self._width(), _ROW), QColor(self._theme.window))
-            for column, frame in enumerate(frames):
-                if np.isfinite(numbers[column, k]):
-                    cell = QRectF(self._left + frame * step, top, max(step - gap, 1.0), _ROW)
-                    painter.fillRect(cell, QColor(*colors[column, k].tolist()))
-        if self._count:
-            x = self.x_of(self._frame)
-            painter.setPen(QPen(QColor(self._theme.accent), 2))
-            painter.drawLine(QLineF(QPointF(x, 0), QPointF(x, len(titles) * (_ROW + _GAP))))
+            area = QRectF(self._left, top, self._width(), _ROW)
+            painter.fillRect(area, QColor(self._theme.window))
+            known = np.isfinite(numbers[:, k])
+            line = np.zeros((1, round(self._width() * ratio), 4), np.uint8)
+            for offset in range(int(widths.max(initial=0))):
+                here = known & (offset < widths) & (starts + offset < line.shape[1])
+                line[0, starts[here] + offset] = np.insert(colors[here, k], 3, 255, axis=1)
+            image = QImage(line.data, line.shape[1], 1, QImage.Format.Format_RGBA8888)
+            painter.drawImage(area, image)

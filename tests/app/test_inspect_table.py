@@ -57,6 +57,25 @@ def test_table_is_saved_and_replaces_a_file_only_after_the_dialog(table: Any, tm
     assert list(rows[0])[2:4] == ["head_residual_mm", "torso_residual_mm"]
 
 
+def test_a_hidden_table_is_filled_when_it_is_shown(table: Any, qtbot: Any) -> None:
+    window, workspace = table.window(), table.window().inspect_workspace
+    window.commands.actions["inspect.table"].trigger()
+    assert not table.isVisible()
+    before = table.texts()
+    window.session.fit = replace(window.session.fit, residual_m=np.full(5, 0.01, np.float32))
+    qtbot.waitUntil(lambda: workspace.diagnosis.complete, timeout=10_000)
+    qtbot.wait(200)
+    assert table.texts() == before
+    window.commands.actions["inspect.table"].trigger()
+    assert [row[1] for row in table.texts()] == ["10.0"] * 5
+    table.view.setColumnWidth(1, 123)
+    table.show_rows(workspace.diagnosis.rows, ["Head", "Torso"])
+    assert table.view.columnWidth(1) == 123
+    table.show_rows({}, ["Trunk"])
+    assert table.texts() == []
+    assert table.view.columnWidth(1) != 123
+
+
 def test_table_and_depth_images_take_turns(table: Any) -> None:
     window = table.window()
     window.commands.actions["inspect.depth"].trigger()

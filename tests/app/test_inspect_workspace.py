@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
+from PySide6.QtGui import QColor
 
 from app.inspect.colormap import DIFFERENCE, MAGNITUDE, MISSING
+from app.theme import THEMES
 
 Opened = Callable[[Path], Any]
 
@@ -110,6 +113,43 @@ def test_strips_say_what_every_frame_lacks(inspecting: Any, qtbot: Any) -> None:
     window.turn_to("edit")
     assert not strips.isVisible()
     assert window.timeline.strip.x_of(0) < strips.x_of(0)
+
+
+def test_strips_are_drawn_anew_only_when_they_change(inspecting: Any, qtbot: Any, monkeypatch: Any) -> None:
+    window, workspace = inspecting, inspecting.inspect_workspace
+    strips = workspace.strips
+    qtbot.waitUntil(lambda: workspace.diagnosis.complete and strips.values(8) is not None, timeout=10_000)
+    rows = {row: replace(made, missing_share=0.1 * row) for row, made in workspace.diagnosis.rows.items()}
+    strips.set_rows(rows)
+    window.player.go_to(9)
+    before = strips.grab().toImage()
+    drawn: list[object] = []
+    draw = strips._draw
+    monkeypatch.setattr(strips, "_draw", lambda *arguments: (drawn.append(arguments), draw(*arguments)))
+    for frame in (4, 0, 9):
+        window.player.go_to(frame)
+        assert (strips.grab().toImage() == before) == (frame == 9)
+    assert drawn == []
+
+    def color(frame: int, row: int) -> tuple[int, ...]:
+        image, ratio = strips.grab().toImage(), strips.devicePixelRatioF()
+        at = QPoint(int((strips.x_of(frame) - 4) * ratio), int((16 * row + 8) * ratio))
+        return image.pixelColor(at).getRgb()[:3]
+
+    assert [color(frame, 2) for frame in (0, 4, 8)] == [
+        tuple(made.tolist()) for made in MAGNITUDE.colors(np.array([0.0, 20.0, 40.0]), 0.0, 50.0)
+    ]
+    empty = QColor(window.theme.window).getRgb()[:3]
+    assert color(3, 2) == color(4, 1) == empty  # not fitted; no point of the torso
+    strips.set_rows({row: made for row, made in rows.items() if row})
+    assert color(0, 2) == empty
+    count = len(drawn)
+    light = THEMES["light" if window.theme is THEMES["dark"] else "dark"]
+    strips.set_theme(light)
+    assert color(0, 2) == QColor(light.window).getRgb()[:3]
+    strips.resize(strips.width() - 50, strips.height())
+    strips.grab()
+    assert len(drawn) == count + 2
 
 
 def test_worst_frames_are_visited_forth_and_back(inspecting: Any) -> None:
