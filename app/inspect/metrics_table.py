@@ -10,7 +10,6 @@ from PySide6.QtCore import (
     QAbstractTableModel,
     QModelIndex,
     QPersistentModelIndex,
-    QSortFilterProxyModel,
     Qt,
     Signal,
     Slot,
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
 
 __all__ = ["MetricsTable"]
+
+_UNKNOWN = -1.0
+"""Sorts below every figure."""
 
 _MEASURED_ROWS = 20
 """So many rows besides those on screen say how wide a column is."""
@@ -37,6 +39,7 @@ class _Figures(QAbstractTableModel):
         super().__init__(parent)
         self.titles: list[str] = []
         self.numbers: np.ndarray[Any, Any] = np.zeros((0, 0))
+        self._sorted_by = 0, Qt.SortOrder.AscendingOrder
 
     def show_rows(self, rows: Mapping[int, FrameDiagnosis], parts: Sequence[str]) -> None:
         self.beginResetModel()
@@ -49,7 +52,27 @@ class _Figures(QAbstractTableModel):
                 if len(row.part_residual_m) == len(parts)
             ]
         ).reshape(-1, len(self.titles))  # fmt: skip
+        self._arrange()
         self.endResetModel()
+
+    def sort(self, column: int, order: Qt.SortOrder = Qt.SortOrder.AscendingOrder) -> None:
+        """Arrange the rows by a column; marked ones stay marked. A model between would ask for each cell on its own."""
+        self.layoutAboutToBeChanged.emit()
+        marked = self.persistentIndexList()
+        frames = [self.numbers[index.row(), 0] for index in marked]
+        self._sorted_by = column, order
+        self._arrange()
+        rows = {frame: row for row, frame in enumerate(self.numbers[:, 0])} if marked else {}
+        moved = [self.index(rows[frame], index.column()) for frame, index in zip(frames, marked, strict=True)]
+        self.changePersistentIndexList(marked, moved)
+        self.layoutChanged.emit()
+
+    def _arrange(self) -> None:
+        column, order = self._sorted_by
+        if 0 <= column < self.columnCount():
+            keys = np.nan_to_num(self.numbers[:, column], nan=_UNKNOWN)
+            falling = order == Qt.SortOrder.DescendingOrder
+            self.numbers = self.numbers[np.lexsort((self.numbers[:, 0], -keys if falling else keys))]
 
     def rowCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self.numbers)
@@ -60,7 +83,7 @@ class _Figures(QAbstractTableModel):
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         value = float(self.numbers[index.row(), index.column()])
         if role == Qt.ItemDataRole.UserRole:
-            return value if np.isfinite(value) else -1.0
+            return value if np.isfinite(value) else _UNKNOWN
         if role == Qt.ItemDataRole.DisplayRole:
             return "–" if not np.isfinite(value) else f"{value:.0f}" if index.column() == 0 else f"{value:.1f}"
         if role == Qt.ItemDataRole.TextAlignmentRole:
@@ -90,11 +113,8 @@ class MetricsTable(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._waiting: tuple[Mapping[int, FrameDiagnosis], Sequence[str]] | None = None
         self._figures = _Figures(self)
-        self._sorted = QSortFilterProxyModel(self)
-        self._sorted.setSourceModel(self._figures)
-        self._sorted.setSortRole(Qt.ItemDataRole.UserRole)
         self.view = QTableView()
-        self.view.setModel(self._sorted)
+        self.view.setModel(self._figures)
         self.view.setSortingEnabled(True)
         self.view.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.view.verticalHeader().hide()
@@ -151,7 +171,7 @@ class MetricsTable(QWidget):
 
     def texts(self) -> list[list[str]]:
         """What stands in the cells, in the order shown."""
-        model = self._sorted
+        model = self._figures
         return [
             [str(model.index(row, column).data()) for column in range(model.columnCount())]
             for row in range(model.rowCount())
@@ -159,4 +179,4 @@ class MetricsTable(QWidget):
 
     @Slot(QModelIndex)
     def _on_clicked(self, index: QModelIndex) -> None:
-        self.frame_chosen.emit(int(self._sorted.index(index.row(), 0).data(Qt.ItemDataRole.UserRole)))
+        self.frame_chosen.emit(int(self._figures.index(index.row(), 0).data(Qt.ItemDataRole.UserRole)))

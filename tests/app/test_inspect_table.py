@@ -39,6 +39,9 @@ def test_table_is_sorted_by_a_column_and_goes_to_its_frame(table: Any, qtbot: An
     cell = table.view.visualRect(table.view.model().index(1, 1))
     qtbot.mouseClick(table.view.viewport(), Qt.MouseButton.LeftButton, pos=cell.center())
     assert window.session.frame == 6
+    table.view.sortByColumn(0, Qt.SortOrder.DescendingOrder)
+    assert [row[0] for row in table.texts()] == ["8", "6", "4", "2", "0"]
+    assert {index.row() for index in table.view.selectedIndexes()} == {1}  # still frame 6
 
 
 def test_table_is_saved_and_replaces_a_file_only_after_the_dialog(table: Any, tmp_path: Path, qtbot: Any) -> None:
