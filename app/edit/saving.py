@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.settings_form import PathEdit
-from spams_core.progress import Progress
+from spams_core.progress import Progress, Task
 
 if TYPE_CHECKING:
     from app.edit.state import EditState
@@ -92,8 +92,6 @@ class Saving(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        window.jobs.exported.connect(self._on_written)
-        self._fits: set[Path] = set()
 
     def ask_fit(self) -> None:
         """Where to write the open fit as it is edited."""
@@ -124,9 +122,8 @@ class Saving(QObject):
         editor, session = self._window.editor, self._window.session
         motion = editor.motion()
         if motion is not None and editor.model is not None:
-            self._fits.add(path)
             told = describe(self._window.editing.state)
-            self._window.jobs.run_export(_bake_fit(editor.model, motion, path, session.fit, told))
+            self._write_fit(_bake_fit(editor.model, motion, path, session.fit, told))
 
     def save_walk(self, path: Path, format: str, count: int) -> None:
         """Write the walk; `jobs.exported` follows."""
@@ -136,15 +133,17 @@ class Saving(QObject):
             return
         told = describe(self._window.editing.state)
         if format == "fit":
-            self._fits.add(path)
-            self._window.jobs.run_export(_bake_fit(editor.model, motion, path, None, told))
+            self._write_fit(_bake_fit(editor.model, motion, path, None, told))
         else:
             self._window.jobs.run_export(_bake_meshes(editor.model, motion, path, format, told))
 
+    def _write_fit(self, task: Task[Path]) -> None:
+        """A fit that is written can be opened again; one that fails or is cancelled is forgotten with its worker."""
+        self._window.jobs.run_export(task).succeeded.connect(self._on_written)
+
     @Slot(object)
-    def _on_written(self, path: Path) -> None:
-        if path in self._fits:
-            self._fits.discard(path)
+    def _on_written(self, path: Path | None) -> None:
+        if path is not None:
             self._window.preferences.add_recent(path)
 
     def _open(self, dialog: SaveDialog, use: Any) -> None:

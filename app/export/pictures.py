@@ -156,17 +156,20 @@ def render_beside(settings: RenderSettings) -> Task[Path]:
     except OSError as error:
         raise InputError(f"{settings.out} cannot be written ({error.strerror}). Choose another folder.") from error
     root = str(Path(__file__).parents[2])
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join([root, *os.environ.get("PYTHONPATH", "").split(os.pathsep)]),
-    }
+    # An empty entry would be the present folder, whatever lies in it.
+    others = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([root, *others])}
     command = [sys.executable, "-m", "app.export.render", *to_arguments(settings), "--work", str(work), "--progress"]
     child: subprocess.Popen[str] | None = None
+    reader: threading.Thread | None = None
+    lines: queue.Queue[str | None] = queue.Queue()
     try:
         with (work / "errors").open("w+", encoding="utf-8") as errors:
             child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment)
             assert child.stdout is not None
-            yield from _follow(child.stdout)
+            reader = threading.Thread(target=_read, args=(child.stdout, lines), name="renderer output", daemon=True)
+            reader.start()
+            yield from _follow(lines)
             status = child.wait()
             errors.seek(0)
             said = errors.read().strip()
@@ -179,21 +182,22 @@ def render_beside(settings: RenderSettings) -> Task[Path]:
         if child is not None and child.poll() is None:
             child.kill()
             child.wait()
+        if reader is not None:
+            reader.join()  # the output of a process that has ended ends; closed meanwhile, it would break in the thread
         if child is not None and child.stdout is not None:
             child.stdout.close()
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _follow(output: IO[str]) -> Task[None]:
+def _read(output: IO[str], lines: queue.Queue[str | None]) -> None:
+    """Hand on each line, then None; runs in a thread."""
+    for line in output:
+        lines.put(line)
+    lines.put(None)
+
+
+def _follow(lines: queue.Queue[str | None]) -> Task[None]:
     """What the process reports, and the last report again while it says nothing, so that a cancel is heard."""
-    lines: queue.Queue[str | None] = queue.Queue()
-
-    def read() -> None:
-        for line in output:
-            lines.put(line)
-        lines.put(None)
-
-    threading.Thread(target=read, name="renderer output", daemon=True).start()
     last = Progress(0, 0, "Start the renderer")
     while True:
         try:

@@ -17,6 +17,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from app.edit.state import EditState, Key, PoseEdit, same_state
+from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
 
 Opened = Callable[[Path], Any]
@@ -352,6 +353,24 @@ def test_the_walk_is_saved_as_a_fit_or_where_the_shape_changes_as_meshes(
     else:
         assert motion.shape_codes.shape == fit.shape_codes.shape
         assert rest[0] is None, "nothing was observed on the way"
+
+
+def test_a_save_that_failed_is_forgotten(edit: Any, written: Any, tmp_path: Path, monkeypatch: Any, qtbot: Any) -> None:
+    def failing(*_: Any) -> Task[Path]:
+        yield Progress(0, 1, "Decoding")
+        raise InputError("No room. Choose another folder.")
+
+    edit.jobs.failed.disconnect()
+    with monkeypatch.context() as patch, qtbot.waitSignal(edit.jobs.failed, timeout=5_000):
+        patch.setattr("spams_core.tasks.bake.bake_fit", failing)
+        edit.editing.move_slider("shape", 0, 0, 1.0)
+        edit.edit_workspace.saving.save_fit(tmp_path / "out")
+        qtbot.waitUntil(lambda: not edit.jobs.running, timeout=5_000)
+    edit.editing.set_blend(pose_amount=0.5)
+    with qtbot.waitSignal(edit.jobs.exported, timeout=5_000):
+        edit.edit_workspace.saving.save_walk(tmp_path / "out", "ply", 3)
+    assert [name for name, *_ in written] == ["bake_meshes"]
+    assert tmp_path / "out" not in edit.preferences.recent  # meshes are no fit
 
 
 def test_sliders_rest_while_another_model_is_loaded(edit: Any, qtbot: Any) -> None:

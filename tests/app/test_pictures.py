@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -127,9 +129,12 @@ def test_nothing_is_overwritten_unless_told(fit: Path, tmp_path: Path) -> None:
 
 def test_cancelling_kills_the_renderer_and_leaves_nothing(fit: Path, tmp_path: Path, monkeypatch: Any) -> None:
     started: list[subprocess.Popen[str]] = []
+    paths: list[str] = []
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", "/somewhere", ""]))
     true_popen = subprocess.Popen
 
     def watched(*arguments: Any, **options: Any) -> Any:
+        paths.extend(options["env"]["PYTHONPATH"].split(os.pathsep))
         started.append(true_popen(*arguments, **options))
         return started[-1]
 
@@ -141,6 +146,11 @@ def test_cancelling_kills_the_renderer_and_leaves_nothing(fit: Path, tmp_path: P
     task.close()
     assert time.perf_counter() - begin < 0.5
     assert started[0].poll() is not None
+    assert started[0].stdout is not None
+    assert started[0].stdout.closed
+    assert not [thread for thread in threading.enumerate() if thread.name == "renderer output"]
+    assert len(paths) == 2
+    assert paths[1] == "/somewhere"  # no empty entry, which would be the present folder
     assert list(tmp_path.glob("*a.mp4*")) == []
 
 
