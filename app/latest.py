@@ -9,6 +9,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QThread, Signal, Slot
 
+from spams_core.progress import until_stopped
+
 __all__ = ["Job", "LatestWins"]
 
 
@@ -65,7 +67,8 @@ class _Loop(QThread):
                 job = self._waiting.pop(0)
                 self._busy = True
             try:
-                outcome = (job.deliver, job.compute())
+                with until_stopped(lambda: self._closed):
+                    outcome = (job.deliver, job.compute())
             except Exception as error:  # handed on to the job's owner
                 outcome = (job.fail, error)
             self.delivered.emit(outcome)
@@ -92,7 +95,7 @@ class LatestWins(QObject):
         return self._loop.idle
 
     def close(self) -> None:
-        """Drop what waits, let the running job end and end the thread."""
+        """Drop what waits, let the running job end, at its next `check_stop` where it has one, and end the thread."""
         self._closed = True
         self._loop.stop()
         self._loop.wait()

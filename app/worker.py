@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 
-from spams_core.progress import Progress, Task
+from spams_core.progress import Progress, Stopped, Task, until_stopped
 
 __all__ = ["TaskWorker"]
 
@@ -58,7 +58,10 @@ class _Loop(QThread):
                 if self._cancelled:
                     break
             try:
-                report = next(self._task)
+                with until_stopped(lambda: self._cancelled):
+                    report = next(self._task)
+            except Stopped:
+                return
             except StopIteration as stop:
                 self.result = stop.value
                 return

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
-__all__ = ["Progress", "Task", "run_to_end"]
+__all__ = ["Progress", "Stopped", "Task", "check_stop", "run_to_end", "until_stopped"]
 
 Result = TypeVar("Result")
 
@@ -43,3 +45,31 @@ def run_to_end(task: Task[Result]) -> Result:
             next(task)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
+
+
+class Stopped(Exception):
+    """Whoever asked for a computation does not want it any more."""
+
+
+_stopped: ContextVar[Callable[[], bool] | None] = ContextVar("stopped", default=None)
+
+
+@contextmanager
+def until_stopped(stopped: Callable[[], bool]) -> Iterator[None]:
+    """Within, `check_stop` in this thread ends the computation once `stopped()` is true."""
+    token = _stopped.set(stopped)
+    try:
+        yield
+    finally:
+        _stopped.reset(token)
+
+
+def check_stop() -> None:
+    """For loops that last long and report nothing.
+
+    Raises:
+        Stopped: The computation is not wanted any more.
+    """
+    stopped = _stopped.get()
+    if stopped is not None and stopped():
+        raise Stopped

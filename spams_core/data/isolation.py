@@ -18,6 +18,7 @@ from spams_core.errors import InputError
 from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project, pixel_normals
 from spams_core.geometry.plane import Plane, find_floor
+from spams_core.progress import check_stop
 from spams_core.settings import settings_from_dict
 
 __all__ = ["Room", "fitted_subject", "isolate", "sequence_floor"]
@@ -38,6 +39,7 @@ _KNOWN_SHARE = 0.25
 
 _SAME_SURFACE_M = 0.3
 _FARTHEST_STEP_M = 0.6
+_LOCK_S = 0.05
 
 
 def isolate(sequence: DepthSequence, settings: SubjectSettings) -> DepthSequence:
@@ -165,13 +167,17 @@ class _Isolation:
 
     def mask(self, t: int) -> Bool[np.ndarray, "H W"]:
         """True on the subject's readings in frame t."""
-        with self._lock:
+        while not self._lock.acquire(timeout=_LOCK_S):
+            check_stop()  # another thread follows the subject through a long recording
+        try:
             if self._settings.keep == "picked":
                 self._follow(t)
             elif t not in self._found:
                 kept, depth_m = self._candidates(t)
                 self._remember(t, self._surface(kept, depth_m), depth_m, None)
             return self._unpacked(t)
+        finally:
+            self._lock.release()
 
     @cached_property
     def _floor(self) -> Plane | None:
@@ -235,6 +241,7 @@ class _Isolation:
         while last not in self._found:
             last -= step
         for frame in range(last + step, t + step, step) if last != t else ():
+            check_stop()
             kept, depth_m = self._candidates(frame)
             before = self._found[frame - step]
             self._remember(frame, self._same_surface(kept, depth_m, before), depth_m, before)

@@ -13,7 +13,7 @@ from app.fit.time_left import TimeLeft
 from app.latest import Job, LatestWins
 from app.playback import PlaybackClock
 from app.worker import TaskWorker
-from spams_core.progress import Progress, Task
+from spams_core.progress import Progress, Task, check_stop
 
 
 def counting(steps: int, log: list[str], step_s: float = 0.0) -> Task[str]:
@@ -117,6 +117,22 @@ def test_closed_thread_delivers_nothing(qtbot: Any) -> None:
     thread.close()
     qtbot.wait(50)
     assert results == []
+
+
+def test_closing_ends_a_long_computation_at_its_next_check(qtbot: Any) -> None:
+    thread, started = LatestWins("long"), threading.Event()
+
+    def compute() -> None:
+        for _ in range(500):
+            started.set()
+            check_stop()
+            time.sleep(0.01)
+
+    thread.submit(Job(compute, lambda _: None, lambda _: None))
+    assert started.wait(5)
+    begin = time.perf_counter()
+    thread.close()
+    assert time.perf_counter() - begin < 1
 
 
 class _Clock:

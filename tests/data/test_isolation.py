@@ -16,6 +16,7 @@ from spams_core.data.sequence import DepthSequence
 from spams_core.data.subject import SubjectSettings, join_fragments, label_surfaces
 from spams_core.data.virtual_camera import EXACT, SensorNoise
 from spams_core.errors import InputError
+from spams_core.progress import Stopped, until_stopped
 from spams_core.settings import settings_to_dict
 
 Scene = tuple[DepthSequence, list[Shot]]
@@ -126,6 +127,22 @@ def test_the_order_of_reading_changes_nothing(scene: Scene) -> None:
     first = [forwards.read_mask(t) for t in range(8)]
     second = [backwards.read_mask(t) for t in reversed(range(8))]
     np.testing.assert_array_equal(first, second[::-1])
+
+
+def test_following_ends_when_it_is_not_wanted_any_more(scene: Scene) -> None:
+    sequence, shots = scene
+    read: list[int] = []
+
+    def depth_m(t: int) -> np.ndarray:
+        read.append(t)
+        return shots[t].depth_m
+
+    settings = dataclasses.replace(picked(shots, WALKER, 0), remove_floor=False)
+    isolated = isolate(dataclasses.replace(sequence, read_depth_m=depth_m), settings)
+    with until_stopped(lambda: 2 in read), pytest.raises(Stopped):
+        isolated.read_mask(7)
+    assert max(read) == 2
+    assert isolated.read_mask(7).any()  # wanted again, it goes on
 
 
 def test_subject_out_of_sight_is_nowhere_and_found_again(scene: Scene) -> None:
