@@ -391,7 +391,9 @@ def test_a_fit_that_opens_while_its_model_is_loaded_does_not_load_it_again(
     other = tmp_path / "other"  # where it is not here, the fit is from another machine, its codes are of this model
     other.mkdir()
     monkeypatch.setattr("spams_core.tasks.fit.default_model", lambda _: other)
-    window, loaded, errors = opened(fit_folder), [], []
+    window = opened(fit_folder)
+    loaded: list[Any] = []
+    errors: list[Any] = []
     fit = window.session.fit
     window.session.fit = None
     window.editor.model_loaded.connect(loaded.append)
