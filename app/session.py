@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, get_args, overload
 
 import numpy as np
 from jaxtyping import Float, Int, UInt8
@@ -87,8 +87,10 @@ class Compared:
 class _Field(Generic[V]):
     """An attribute that emits `NAME_changed` when it is given another value."""
 
-    def __init__(self, default: V) -> None:
+    def __init__(self, default: V, words: tuple[V, ...] = ()) -> None:
         self.default = default
+        self.words = words
+        """All that it can be, where these are a few words."""
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
@@ -158,7 +160,7 @@ class Session(QObject):
     """The frame under the playhead, counted in the recording."""
     cloud: _Field[FrameCloud | None] = _Field(None)
     """The observed points of the frame, once they are read."""
-    cloud_colors: _Field[CloudColors] = _Field("part")
+    cloud_colors: _Field[CloudColors] = _Field("part", get_args(CloudColors))
     """What the input cloud's colours mean."""
     show_cloud: _Field[bool] = _Field(True)
     """Whether the fit's view has the cloud in it."""
@@ -197,10 +199,11 @@ class Session(QObject):
         )
 
     def set_switches(self, layers: Mapping[str, bool], colors: Mapping[str, str]) -> None:
-        """Set such fields; names that are no field are passed over."""
+        """Set such fields; names that are no field, and words that it does not know, are passed over."""
         for kind, values in ((bool, layers), (str, colors)):
             for name in self._fields(kind):
-                if name in values:
+                words = vars(type(self))[name].words
+                if name in values and (not words or values[name] in words):
                     setattr(self, name, values[name])
 
     @property

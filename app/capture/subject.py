@@ -65,6 +65,12 @@ class SubjectEditing(QObject):
         return None if sequence is None else self._wanted or sequence.subject or SubjectSettings()
 
     @property
+    def chosen(self) -> SubjectSettings | None:
+        """What somebody or something has set: wanted, or done already; None where nothing was."""
+        sequence = self._window.session.sequence
+        return None if sequence is None else self._wanted or sequence.subject
+
+    @property
     def possible(self) -> bool:
         """Whether there is a recording; a fit that runs keeps the subject that it began with."""
         return self._window.session.sequence is not None
@@ -111,6 +117,11 @@ class SubjectEditing(QObject):
 
         if self.possible:
             self._submit(SubjectSettings(), None, reframe=True)
+
+    def use(self, settings: SubjectSettings) -> None:
+        """Use whole settings instead of those in force or on their way; `changed` or `refused` follows."""
+        if self.possible:
+            self._submit(settings, None, reframe=True)
 
     def _submit(self, settings: SubjectSettings, settle: Any, reframe: bool) -> None:
         sequence = self._window.session.sequence
@@ -208,7 +219,7 @@ class SubjectEditing(QObject):
             self.refused.emit(f"{path.name} holds no subject's settings. Choose a file that was saved here.")
             return
         if self.possible:
-            self._submit(settings, None, reframe=True)
+            self.use(settings)
             self._window.notify(f"Subject as in {path}")
 
     def _ask(self, title: str, mode: QFileDialog.AcceptMode, use: Callable[[Path], None]) -> None:

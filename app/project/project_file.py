@@ -35,6 +35,7 @@ class Project:
         layers: The session's switches, such as `show_mesh`.
         colors: The session's choices of a name, such as `cloud_colors`.
         speed, pace, loop: How it is played.
+        subject: Who in the recording is the subject, as data of `SubjectSettings`; None leaves what it opens with.
     """
 
     recording: Path | None = None
@@ -48,6 +49,7 @@ class Project:
     speed: float = 1.0
     pace: str = "real time"
     loop: bool = True
+    subject: Mapping[str, Any] | None = None
 
     @property
     def content(self) -> Project:
@@ -84,10 +86,12 @@ def read_project(path: Path) -> Project:
 
 
 def _project(data: Mapping[str, Any], folder: Path) -> Project:
-    cameras = data.get("cameras")
+    cameras, subject = data.get("cameras"), data.get("subject")
     frame, speed = int(data.get("frame", 0)), float(data.get("speed", 1.0))
     if frame < 0 or not math.isfinite(speed) or speed <= 0:
         raise ValueError(f"frame {frame} at speed {speed} cannot be")
+    if not isinstance(subject, Mapping | None):
+        raise ValueError(f"{subject!r} is no subject")
     return Project(
         _stored_path(data.get("recording"), folder),
         _stored_path(data.get("fit"), folder),
@@ -100,6 +104,7 @@ def _project(data: Mapping[str, Any], folder: Path) -> Project:
         speed,
         str(data.get("pace", "real time")),
         bool(data.get("loop", True)),
+        subject,
     )
 
 
@@ -120,6 +125,7 @@ def project_text(project: Project, folder: Path, **more: Any) -> str:
         "speed": project.speed,
         "pace": project.pace,
         "loop": project.loop,
+        "subject": dict(project.subject) if project.subject is not None else None,
         **more,
     }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

@@ -19,6 +19,7 @@ from app.panels.dialogs import ask
 from app.project.project_file import SUFFIX, Project, file_state, read_project, write_project
 from app.project.recovery import Abandoned, Recovery
 from spams_core.errors import InputError
+from spams_core.settings import settings_from_dict, settings_to_dict
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
@@ -28,6 +29,7 @@ __all__ = ["Projects"]
 
 _LOOK_MS = 500
 _VIEW_EVERY_S = 20.0
+_SUBJECT_MS = 50
 _KINDS = f"SPAM Studio projects (*{SUFFIX})"
 
 
@@ -44,6 +46,7 @@ class Projects(QObject):
         self._saved: Project | None = None
         self._state: tuple[int, int] | None = None
         self._applying = False
+        self._opening = 0
         self._recovery: Recovery | None = None
         self._kept: Project | None = None
         self._kept_at = 0.0
@@ -79,6 +82,7 @@ class Projects(QObject):
         """The window as it is now."""
         window, session = self._window, self._window.session
         layers, colors = session.switches()
+        subject = window.capture_workspace.subject.chosen
         sequence = session.sequence.path if session.sequence is not None else None
         return Project(
             sequence.absolute() if sequence is not None else None,
@@ -92,6 +96,7 @@ class Projects(QObject):
             window.player.clock.speed,
             window.player.clock.pace,
             window.player.clock.loop,
+            settings_to_dict(subject) if subject is not None else None,
         )
 
     @Slot()
@@ -141,6 +146,8 @@ class Projects(QObject):
         self.guard(self._clear)
 
     def _clear(self) -> None:
+        self._applying = False
+        self._opening += 1
         self._window.documents.close_all()
         self.bookmarks = {}
         self._subject = ""
@@ -164,19 +171,19 @@ class Projects(QObject):
         project = read_project(path)
         self.guard(lambda: self._locate(project, path))
 
-    def _locate(self, project: Project, path: Path | None, *, recovered: bool = False) -> None:
+    def _locate(self, project: Project, path: Path | None, *, left: Abandoned | None = None) -> None:
         """Ask for what has moved, then open."""
         for name in ("recording", "fit"):
             place: Path | None = getattr(project, name)
             if place is not None and not place.exists():
-                self._ask_where(project, path, name, place, recovered)
+                self._ask_where(project, path, name, place, left)
                 return
-        self._open(project, path, recovered)
+        self._open(project, path, left)
 
-    def _ask_where(self, project: Project, path: Path | None, name: str, place: Path, recovered: bool) -> None:
+    def _ask_where(self, project: Project, path: Path | None, name: str, place: Path, left: Abandoned | None) -> None:
         def go_on(found: Path | None) -> None:
             moved = replace(project, recording=found) if name == "recording" else replace(project, fit=found)
-            self._locate(moved, path, recovered=recovered)
+            self._locate(moved, path, left=left)
 
         def browse() -> None:
             dialog = QFileDialog(self._window, f"Where is the {name} {place.name}?", str(self._window.last_folder))
@@ -196,27 +203,48 @@ class Projects(QObject):
         without.clicked.connect(lambda: go_on(None))
         box.open()
 
-    def _open(self, project: Project, path: Path | None, recovered: bool) -> None:
+    def _open(self, project: Project, path: Path | None, left: Abandoned | None) -> None:
         window = self._window
         target = project.fit or project.recording
         if target is None:
             self._clear()
-            self._apply(project, path, recovered)
+            self._apply(project, path, left)
             return
-        window.documents.open_path(
-            target, project.recording, lambda opened: self._apply(project, path, recovered, opened)
-        )
+        window.documents.open_path(target, project.recording, lambda opened: self._apply(project, path, left, opened))
 
-    def _apply(self, project: Project, path: Path | None, recovered: bool, _: Opened | None = None) -> None:
+    def _apply(self, project: Project, path: Path | None, left: Abandoned | None, _: Opened | None = None) -> None:
         """Put everything but the data, which is open by now, as it was."""
-        window = self._window
         self._applying = True
+        self._opening += 1
+        try:
+            self._restore(project, path)
+        except Exception as error:  # a slot never raises
+            self._give_up(error)
+            return
+        self._wait(self._opening, partial(self._finish, project, path, left))
+
+    def _wait(self, opening: int, finish: Callable[[], None]) -> None:
+        """Finish once the cameras stay where they are put: a subject turns them to itself when it is found."""
+        if opening == self._opening and self._window.capture_workspace.subject.busy:
+            QTimer.singleShot(_SUBJECT_MS, partial(self._wait, opening, finish))
+            return
+
+        def still_wanted() -> None:
+            if opening == self._opening:
+                finish()
+
+        # The viewports get their size, and their cameras with it, once the event loop has run.
+        QTimer.singleShot(0, lambda: QTimer.singleShot(0, still_wanted))
+
+    def _restore(self, project: Project, path: Path | None) -> None:
+        window = self._window
         self.bookmarks = dict(project.bookmarks)
         window.session.set_switches(project.layers, project.colors)
         for box, value in ((window.timeline.speed, project.speed), (window.timeline.pace, project.pace)):
             box.setCurrentIndex(max(0, box.findData(value)))
         window.player.set_loop(project.loop)
         window.player.go_to(project.frame)
+        self._restore_subject(project)
         if project.workspace in (known.id for known in window.workspaces):
             window.turn_to(project.workspace)
         window.commands.refresh()
@@ -225,15 +253,41 @@ class Projects(QObject):
             window.last_folder = path.parent
             window.preferences.add_recent(path)
         self._show_title()
-        # The viewports get their size, and their cameras with it, once the event loop has run.
-        QTimer.singleShot(0, lambda: QTimer.singleShot(0, partial(self._finish, project, path, recovered)))
 
-    def _finish(self, project: Project, path: Path | None, recovered: bool) -> None:
-        viewport = self._window.viewport
-        if viewport is not None and project.cameras is not None:
-            viewport.set_cameras(project.cameras)
+    def _restore_subject(self, project: Project) -> None:
+        """The project's subject goes before one that lies beside the recording; a faulty one is told and left out."""
+        if project.subject is None:
+            return
+        from spams_core.data.subject import SubjectSettings
+
+        editing = self._window.capture_workspace.subject
+        try:
+            settings = settings_from_dict(SubjectSettings, project.subject)
+        except InputError as error:
+            self._window.show_error(error)
+            return
+        if settings != editing.chosen:
+            editing.use(settings)
+
+    def _finish(self, project: Project, path: Path | None, left: Abandoned | None) -> None:
+        try:
+            viewport = self._window.viewport
+            if viewport is not None and project.cameras is not None:
+                viewport.set_cameras(project.cameras)
+            self._applying = False
+            self._settle(path, self._stored(path, left is not None))
+        except Exception as error:  # a slot never raises
+            self._give_up(error)
+            return
+        if left is not None and self._recovery is not None:
+            self._recovery.discard(left)
+
+    def _give_up(self, error: Exception) -> None:
+        """What is half open belongs to no file, so that saving it overwrites none."""
         self._applying = False
-        self._settle(path, self._stored(path, recovered))
+        self._opening += 1
+        self._settle(None, self.current())
+        self._window.show_error(error)
 
     def _stored(self, path: Path | None, recovered: bool) -> Project:
         """What the file holds of what was just opened: less than all where something moved or was recovered."""
@@ -360,8 +414,7 @@ class Projects(QObject):
 
         def recover() -> None:
             try:
-                self._locate(project, left.origin, recovered=True)
-                recovery.discard(left)
+                self._locate(project, left.origin, left=left)
             except Exception as error:  # a slot never raises
                 self._window.show_error(error)
 
@@ -398,5 +451,6 @@ class Projects(QObject):
     def close(self) -> None:
         """The window closes properly."""
         self._timer.stop()
+        self._opening += 1
         if self._recovery is not None:
             self._recovery.close()

@@ -21,10 +21,14 @@ from PySide6.QtWidgets import QApplication, QMessageBox
 from app.cameras import CameraPlace, Cameras
 from app.project.project_file import VERSION, Project, read_project, write_project
 from app.project.recovery import Recovery
+from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
+from spams_core.settings import settings_to_dict
 
 Opened = Callable[[Path], Any]
 CAMERAS = Cameras(CameraPlace((0, 1, 3), (0, 1, 0), (0, 1, 0)), CameraPlace((0, 0, 2), (0, 0, 0), (0, 1, 0), 0.7))
+
+NEAR = SubjectSettings(far_m=5.0, box_low_m=(-2.0, -2.0, -9.0), box_high_m=(2.0, 2.0, 9.0))
 
 
 def boxes(window: Any) -> list[QMessageBox]:
@@ -44,7 +48,7 @@ def settled(window: Any) -> bool:
 def whole(recording: Path, fit: Path) -> Project:
     return Project(
         recording, fit, 4, "inspect", CAMERAS, {1: CAMERAS}, {"show_cloud": False}, {"cloud_colors": "depth"}, 0.5,
-        "every frame", False,
+        "every frame", False, settings_to_dict(NEAR),
     )  # fmt: skip
 
 
@@ -86,6 +90,7 @@ def test_folders_may_move_together(tmp_path: Path) -> None:
         ({"cameras": {"world": {}}}, "damaged"),
         ({"bookmarks": {"x": {}}}, "damaged"),
         ({"bookmarks": 3}, "damaged"),
+        ({"subject": [1]}, "damaged"),
     ],
 )
 def test_faulty_file_is_explained(tmp_path: Path, change: dict[str, Any], says: str) -> None:
@@ -94,6 +99,15 @@ def test_faulty_file_is_explained(tmp_path: Path, change: dict[str, Any], says: 
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     with pytest.raises(InputError, match=says):
         read_project(path)
+
+
+def test_file_without_newer_fields_opens(tmp_path: Path) -> None:
+    path = tmp_path / "a.spamproj"
+    write_project(path, Project(frame=3, subject=settings_to_dict(NEAR)))
+    data = json.loads(path.read_text())
+    del data["subject"]
+    path.write_text(json.dumps(data))
+    assert read_project(path) == Project(frame=3)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "\x00\xff", '{"format": "spam-studio-project"'])
@@ -170,6 +184,93 @@ def test_only_changes_that_matter_mark_it_modified(opened: Opened, recording: Pa
     window.session.show_mesh = True
     assert not window.projects.unsaved
     assert not window.isWindowModified()
+
+
+def isolated(window: Any) -> SubjectSettings | None:
+    """The subject that is in force, once nothing else is on its way."""
+    busy = window.capture_workspace.subject.busy
+    return None if busy or window.session.sequence is None else window.session.sequence.subject
+
+
+def test_project_keeps_the_subject(opened: Opened, recording: Path, tmp_path: Path, qtbot: Any) -> None:
+    window, path = opened(recording), tmp_path / "a.spamproj"
+    window.projects.save_to(path)
+    window.capture_workspace.subject.use(NEAR)
+    assert window.projects.unsaved
+    qtbot.waitUntil(lambda: isolated(window) == NEAR, timeout=5_000)
+    window.viewport.world_camera.Azimuth(33)
+    kept = window.viewport.cameras().world.position
+    window.commands.actions["project.save"].trigger()
+    assert not window.projects.unsaved
+    # Other settings lie beside the recording: they are for those who open it, not for those who open the project.
+    beside = {"subject": settings_to_dict(SubjectSettings(far_m=7.0))}
+    (tmp_path / "ball.subject.json").write_text(json.dumps(beside))
+    window.commands.actions["project.new"].trigger()
+    window.open_path(path)
+    qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
+    assert isolated(window) == NEAR
+    np.testing.assert_allclose(window.viewport.cameras().world.position, kept, atol=1e-9)
+    QTest.qWait(200)
+    assert isolated(window) == NEAR
+    np.testing.assert_allclose(window.viewport.cameras().world.position, kept, atol=1e-9)
+    assert not window.projects.unsaved
+    assert window.fit_workspace.panel.form.value().subject == NEAR
+    window.commands.actions["capture.reset"].trigger()
+    assert window.projects.unsaved
+    qtbot.waitUntil(lambda: isolated(window) == SubjectSettings(), timeout=5_000)
+    window.commands.actions["project.save"].trigger()
+    window.commands.actions["project.new"].trigger()
+    window.open_path(path)
+    qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
+    assert isolated(window) == SubjectSettings()
+
+
+def test_faulty_subject_in_a_project_is_told_and_left_out(
+    window: Any, recording: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    path = tmp_path / "a.spamproj"
+    write_project(path, Project(recording, frame=2, subject={"near": 1}))
+    window.open_path(path)
+    qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
+    assert "has no setting 'near'" in boxes(window)[0].text()
+    boxes(window)[0].close()
+    assert window.session.frame == 2
+    assert isolated(window) is None
+
+
+def test_words_that_nobody_knows_are_passed_over(opened: Opened, recording: Path, tmp_path: Path, qtbot: Any) -> None:
+    window, path = opened(recording), tmp_path / "a.spamproj"
+    write_project(path, Project(recording, layers={"show_mesh": False}, colors={"cloud_colors": "mauve", "speed": "x"}))
+    window.open_path(path)
+    qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
+    assert window.session.cloud_colors == "part"
+    assert not window.session.show_mesh
+    window.session.set_switches({}, {"cloud_colors": "confidence"})
+    assert window.session.cloud_colors == "confidence"
+    window.commands.actions["project.save"].trigger()
+
+
+def test_project_that_cannot_be_restored_leaves_the_window_working(
+    opened: Opened, recording: Path, tmp_path: Path, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window, path = opened(recording), tmp_path / "a.spamproj"
+    write_project(path, Project(recording, layers={"show_mesh": False}))
+
+    def fail(*_: Any) -> None:
+        raise RuntimeError("no loop today")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(window.player, "set_loop", fail)
+        window.open_path(path)
+        qtbot.waitUntil(lambda: bool(boxes(window)), timeout=10_000)
+    assert "no loop today" in boxes(window)[0].informativeText()
+    boxes(window)[0].close()
+    assert window.projects.path is None
+    # What is changed from now on is seen again.
+    assert not window.projects.modified
+    window.session.show_mesh = True
+    window.projects.refresh()
+    assert window.projects.modified
 
 
 def test_closing_asks_for_unsaved_changes(opened: Opened, recording: Path, tmp_path: Path, qtbot: Any) -> None:
@@ -332,6 +433,26 @@ def test_unsaved_work_is_recovered_after_a_crash(window: Any, recording: Path, t
     )
     window.close()
     assert list((tmp_path / "kept").glob("*.spamproj")) == []
+
+
+def test_copy_stays_until_it_is_recovered(window: Any, recording: Path, tmp_path: Path, qtbot: Any) -> None:
+    write_project(tmp_path / "a.spamproj", Project(recording, frame=3))
+    _crash(tmp_path / "kept", tmp_path / "a.spamproj")
+    (left,) = (tmp_path / "kept").glob("*.spamproj")
+    moved = recording.rename(tmp_path / "elsewhere")
+    window.projects.start_recovery(folder=tmp_path / "kept")
+    click(window, "Recover")
+    click(window, "Cancel")  # the recording has moved, and nobody knows where to
+    assert left.exists()
+    # Next time it is back, but is none any more.
+    moved.rename(recording)
+    (recording / "camera.json").write_text("{")
+    window.projects._recovery.close()
+    window.projects.start_recovery(folder=tmp_path / "kept")
+    click(window, "Recover")
+    qtbot.waitUntil(lambda: bool(boxes(window)), timeout=10_000)
+    boxes(window)[0].close()
+    assert left.exists()
 
 
 def test_copy_of_a_running_window_is_not_offered(qtbot: Any, tmp_path: Path) -> None:
