@@ -92,6 +92,7 @@ class MainWindow(QMainWindow):
         self.scene: Scene | None = None
         self.is_ready = False
         self._closing = False
+        self._columns = (True, True, True)
         self.session = Session(self)
         self.reader = CloudReader(self.session, parent=self)
         self.editor = Editor(self.session, self)
@@ -216,6 +217,8 @@ class MainWindow(QMainWindow):
         ):  # fmt: skip
             changed.connect(self.commands.refresh)
         session.edited_changed.connect(self._on_facts)
+        for changed in (session.cloud_colors_changed, session.body_paint_changed):
+            changed.connect(self._on_painted)
         self.reader.cached_changed.connect(self._on_cached)
         self.reader.failed.connect(self._on_background_error)
         self.editor.failed.connect(self._on_background_error)
@@ -329,6 +332,13 @@ class MainWindow(QMainWindow):
         self.legend.set_parts(part_titles(names), part_colors(names))
 
     @Slot()
+    def _on_painted(self, *_: object) -> None:
+        """The parts' colours are named while something on screen wears them."""
+        session, (points, fit, canonical) = self.session, self._columns
+        by_part = session.cloud_colors == "part"
+        self.legend.set_needed(canonical or (fit and session.body_paint is None) or (points and by_part))
+
+    @Slot()
     def _on_facts(self, *_: object) -> None:
         """One line under each viewport's title."""
         self.view_bar.set_facts(view_facts(self.session, self.status.residual_mm()))
@@ -353,6 +363,8 @@ class MainWindow(QMainWindow):
         self.view_bar.set_columns(columns)
         if self.viewport is not None:
             self.viewport.set_columns(columns)
+            self._columns = columns
+            self._on_painted()
             self.viewport.setFocus()  # so that keys play and step, and are not typed into the form
         self.commands.refresh()
 

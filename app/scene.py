@@ -25,6 +25,8 @@ __all__ = ["Scene"]
 _INPUT, _FIT, _CANONICAL = 0, 1, 2
 _GHOST_COLOR = np.array([255, 176, 60], dtype=np.uint8)
 _GHOST_OPACITY = 0.45
+_POINTS_OVER_COLORS = 0.2
+"""Opacity of the points where the mesh's colours say something."""
 _UNLABELLED = np.array([150, 156, 168], dtype=np.uint8)
 
 
@@ -301,9 +303,11 @@ class Scene(QObject):
             and int(track.frame_indices[row]) != session.frame
         )
         self.body.actor.GetProperty().SetOpacity(0.35 if self.matches.visible or borrowed else 1.0)
-        bare = self.matches.visible or (session.body_paint is not None and self.body.visible)
+        painted = session.body_paint is not None and self.body.visible
+        bare = self.matches.visible or painted
         size = 1.0 if bare else 0.45 * self._point_size if self.body.visible else self._point_size
         self.fit_cloud.actor.GetProperty().SetPointSize(size)
+        self.fit_cloud.actor.GetProperty().SetOpacity(_POINTS_OVER_COLORS if painted else 1.0)
         self.input_cloud.actor.GetProperty().SetPointSize(self._point_size)
         self._viewport.render()
 

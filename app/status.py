@@ -39,6 +39,7 @@ class StatusLine(QStatusBar):
             self.addPermanentWidget(label)
         for changed in (session.frame_changed, session.cloud_changed, session.fit_changed, session.device_changed):
             changed.connect(self.refresh)
+        session.sequence_changed.connect(self.refresh)
         session.live_changed.connect(self.refresh)
         session.unit_changed.connect(self.refresh)
         self._ticks = 0

@@ -22,6 +22,7 @@ class Theme:
 
     Attributes:
         window, panel, raised: Surfaces, from the lowest to the highest.
+        field: Ground of what can be typed into or ticked.
         border, border_strong: Lines between surfaces and around controls.
         text, muted, faint: Text by importance; `faint` is for what is disabled.
         accent, accent_hover, on_accent: The one colour for what to do next, and text upon it.
@@ -34,6 +35,7 @@ class Theme:
     window: str
     panel: str
     raised: str
+    field: str
     border: str
     border_strong: str
     text: str
@@ -57,6 +59,7 @@ THEMES: dict[ThemeName, Theme] = {
         window="#14161b",
         panel="#1b1e25",
         raised="#262a34",
+        field="#14161b",
         border="#2b303b",
         border_strong="#3c4352",
         text="#e8eaf0",
@@ -78,6 +81,7 @@ THEMES: dict[ThemeName, Theme] = {
         window="#eceef2",
         panel="#f8f9fb",
         raised="#ffffff",
+        field="#ffffff",
         border="#d8dce4",
         border_strong="#b9c0cc",
         text="#1c2129",
@@ -107,19 +111,33 @@ def apply_theme(app: QApplication, theme: Theme) -> None:
     """Give the whole application a theme."""
     app.setStyle(QStyleFactory.create("Fusion"))
     app.setPalette(_palette(theme))
-    app.setStyleSheet(_style_sheet(theme, _arrow(theme)))
+    app.setStyleSheet(_style_sheet(theme, _pictures(theme)))
 
 
-def _arrow(theme: Theme) -> str:
-    """A style sheet takes pictures from files only: the arrow of combo boxes, drawn into the user's cache."""
+def _pictures(theme: Theme) -> dict[str, str]:
+    """A style sheet takes pictures from files only: arrows and check marks, drawn into the user's cache.
+
+    Returns:
+        A `url(…)` each of up, down, up_off, down_off, check and check_off; "none" where the cache cannot be written.
+    """
     cache = Path(QStandardPaths.writableLocation(QStandardPaths.StandardLocation.CacheLocation))
-    path = cache / f"arrow-{theme.name}.png"
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        icon("caret-down", theme, theme.muted).pixmap(QSize(20, 20)).save(str(path))
-    except OSError:
-        return ""
-    return path.as_posix()
+    made = {}
+    for name, symbol, color in (
+        ("up", "ph.caret-up", theme.muted),
+        ("down", "ph.caret-down", theme.muted),
+        ("up_off", "ph.caret-up", theme.faint),
+        ("down_off", "ph.caret-down", theme.faint),
+        ("check", "ph.check-bold", theme.on_accent),
+        ("check_off", "ph.check-bold", theme.faint),
+    ):
+        path = cache / f"{name}-{theme.name}.png"
+        try:
+            cache.mkdir(parents=True, exist_ok=True)
+            written = qtawesome.icon(symbol, color=color).pixmap(QSize(24, 24)).save(str(path))
+        except OSError:
+            written = False
+        made[name] = f'url("{path.as_posix()}")' if written else "none"
+    return made
 
 
 def _palette(theme: Theme) -> QPalette:
@@ -150,8 +168,8 @@ def _palette(theme: Theme) -> QPalette:
     return palette
 
 
-def _style_sheet(theme: Theme, arrow: str) -> str:
-    t = theme
+def _style_sheet(theme: Theme, pictures: dict[str, str]) -> str:
+    t, p = theme, pictures
     return f"""
 * {{ font-size: 12px; }}
 QToolTip {{ color: {t.text}; background: {t.raised}; border: 1px solid {t.border_strong}; padding: 5px 7px; }}
@@ -233,14 +251,36 @@ QToolButton#outlined {{ background: {t.raised}; border-color: {t.border_strong};
 QToolButton#outlined:hover {{ border-color: {t.muted}; }}
 QToolButton#outlined:checked {{ border-color: {t.accent}; color: {t.accent}; }}
 QToolButton#outlined:disabled {{ color: {t.faint}; border-color: {t.border}; }}
-QLineEdit, QComboBox {{
-    background: {t.window}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
+QLineEdit, QComboBox, QSpinBox, QDoubleSpinBox {{
+    background: {t.field}; border: 1px solid {t.border_strong}; border-radius: 5px; padding: 4px 7px; min-height: 17px;
     selection-background-color: {t.accent}; selection-color: {t.on_accent};
 }}
-QLineEdit:focus, QComboBox:focus {{ border-color: {t.accent}; }}
-QLineEdit:disabled, QComboBox:disabled {{ color: {t.faint}; border-color: {t.border}; }}
+QSpinBox, QDoubleSpinBox {{ padding: 3px 7px; min-height: 15px; }}
+QLineEdit:focus, QComboBox:focus, QSpinBox:focus, QDoubleSpinBox:focus {{ border-color: {t.accent}; }}
+QLineEdit:disabled, QComboBox:disabled, QSpinBox:disabled, QDoubleSpinBox:disabled {{
+    background: {t.panel}; color: {t.faint}; border-color: {t.border};
+}}
+QAbstractSpinBox::up-button, QAbstractSpinBox::down-button {{
+    subcontrol-origin: border; width: 18px; border: none; background: transparent;
+}}
+QAbstractSpinBox::up-button {{ subcontrol-position: top right; margin: 2px 2px 0 0; }}
+QAbstractSpinBox::down-button {{ subcontrol-position: bottom right; margin: 0 2px 2px 0; }}
+QAbstractSpinBox::up-button:hover, QAbstractSpinBox::down-button:hover {{ background: {t.border}; border-radius: 3px; }}
+QAbstractSpinBox::up-arrow {{ image: {p["up"]}; width: 9px; height: 9px; }}
+QAbstractSpinBox::down-arrow {{ image: {p["down"]}; width: 9px; height: 9px; }}
+QAbstractSpinBox::up-arrow:disabled, QAbstractSpinBox::up-arrow:off {{ image: {p["up_off"]}; }}
+QAbstractSpinBox::down-arrow:disabled, QAbstractSpinBox::down-arrow:off {{ image: {p["down_off"]}; }}
+QCheckBox {{ spacing: 7px; }}
+QCheckBox:disabled {{ color: {t.faint}; }}
+QCheckBox::indicator {{
+    width: 14px; height: 14px; background: {t.field}; border: 1px solid {t.muted}; border-radius: 4px;
+}}
+QCheckBox::indicator:hover {{ border-color: {t.accent}; }}
+QCheckBox::indicator:checked {{ background: {t.accent}; border-color: {t.accent}; image: {p["check"]}; }}
+QCheckBox::indicator:disabled {{ background: {t.panel}; border-color: {t.border_strong}; }}
+QCheckBox::indicator:checked:disabled {{ image: {p["check_off"]}; }}
 QComboBox::drop-down {{ border: none; width: 20px; }}
-QComboBox::down-arrow {{ image: url("{arrow}"); width: 10px; height: 10px; }}
+QComboBox::down-arrow {{ image: {p["down"]}; width: 10px; height: 10px; }}
 QComboBox QAbstractItemView {{
     background: {t.panel}; border: 1px solid {t.border_strong}; selection-background-color: {t.accent};
     selection-color: {t.on_accent}; outline: none; padding: 3px;

@@ -36,6 +36,7 @@ class Viewport(QtInteractor):
         self.paint_count = 0
         self._turn: Float[np.ndarray, "3 3"] = np.eye(3)
         self._distance_world, self._distance_canonical = 1.0, 1.0
+        self._framed_unseen: Float[np.ndarray, "3"] | None = None
         super().__init__(parent, auto_update=False, shape=(1, 3), border=False, multi_samples=4)
         # Files dropped here belong to the window; the interactor would read them in the GUI thread.
         self.setAcceptDrops(False)
@@ -87,6 +88,7 @@ class Viewport(QtInteractor):
             return
         begin = time.perf_counter()
         self._painting = True
+        self._reframe_canonical()
         self._clip()
         self._Iren.EnableRenderOn()
         try:
@@ -141,7 +143,7 @@ class Viewport(QtInteractor):
         self._turn = np.stack([np.cross([0.0, 1.0, 0.0], towards), [0.0, 1.0, 0.0], towards])
         across, depth = (float(np.abs(self._turn[row]) @ extent) for row in (0, 2))
         visible = 0 if self._shown[0] else 1
-        self._distance_world = self._fitting_distance(self.renderers[visible], across, float(extent[1])) + depth / 3
+        self._distance_world = self._fitting_distance(visible, across, float(extent[1])) + depth / 3
         self._look(self.world_camera, center, self._lifted(towards), self._distance_world)
         if not self.linked:
             self._look(
@@ -155,6 +157,7 @@ class Viewport(QtInteractor):
 
     def set_cameras(self, cameras: Cameras) -> None:
         """Put both cameras somewhere."""
+        self._reframe_canonical()  # what was asked for stays as it is
         self._linking = True
         try:
             for camera, place in ((self.world_camera, cameras.world), (self.canonical_camera, cameras.canonical)):
@@ -199,12 +202,27 @@ class Viewport(QtInteractor):
 
     def frame_canonical(self, center: Float[np.ndarray, "3"], extent: Float[np.ndarray, "3"]) -> None:
         """Bring a body (middle and size, canonical units) into the canonical view, seen from where it is seen now."""
-        self._distance_canonical = self._fitting_distance(self.renderers[2], float(extent[0]), float(extent[1]))
+        self._distance_canonical = self._fitting_distance(2, float(extent[0]), float(extent[1]))
+        self._framed_unseen = None if self._shown[2] else np.asarray(extent, dtype=float)
         back = np.array(self.canonical_camera.GetPosition()) - np.array(self.canonical_camera.GetFocalPoint())
         self._linking = True
         self._look(self.canonical_camera, center, back, self._distance_canonical)
         self._linking = False
         self.render()
+
+    def _reframe_canonical(self) -> None:
+        """The column's width is known once it is shown: correct the distance, keep direction and zoom."""
+        extent = self._framed_unseen
+        if extent is None or not self._shown[2]:
+            return
+        self._framed_unseen = None
+        distance = self._fitting_distance(2, float(extent[0]), float(extent[1]))
+        ratio, self._distance_canonical = distance / self._distance_canonical, distance
+        camera, focus = self.canonical_camera, np.array(self.canonical_camera.GetFocalPoint())
+        self._linking = True
+        camera.SetPosition(*(focus + ratio * (np.array(camera.GetPosition()) - focus)))
+        camera.SetParallelScale(ratio * camera.GetParallelScale())
+        self._linking = False
 
     def view_from(self, side: Side) -> None:
         """Turn the cameras to a side as the sensor sees it, keeping what they look at."""
@@ -248,9 +266,11 @@ class Viewport(QtInteractor):
         if not keep_scale:
             camera.SetParallelScale(float(distance * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))))
 
-    def _fitting_distance(self, renderer: Any, width: float, height: float) -> float:
-        left, bottom, right, top = renderer.GetViewport()
-        aspect = max(0.2, (right - left) * self.width() / max(1.0, (top - bottom) * self.height()))
+    def _fitting_distance(self, column: int, width: float, height: float) -> float:
+        """Distance at which a body fills a column; a hidden one counts as if all were shown."""
+        shown = self._shown if self._shown[column] else (True, True, True)
+        total = sum(stretch for stretch, on in zip(COLUMN_STRETCH, shown, strict=True) if on)
+        aspect = max(0.2, COLUMN_STRETCH[column] / total * self.width() / max(1.0, self.height()))
         return float(1.15 * max(height, width / aspect) / (2 * np.tan(np.radians(_VIEW_ANGLE_DEG / 2))))
 
     def _follow_world(self, *_: Any) -> None:

@@ -41,6 +41,9 @@ class CaptureWorkspace(Workspace):
         image.picked.connect(self._on_picked)
         image.boxed.connect(self._on_boxed)
         self.subject.changed.connect(self._on_subject)
+        session = window.session
+        for changed in (session.cloud_changed, session.cloud_colors_changed, session.fit_changed):
+            changed.connect(self._on_confidence)
 
     def commands(self) -> list[Command]:
         """Tools of the depth image, and what happens to the subject as a whole."""
@@ -60,7 +63,8 @@ class CaptureWorkspace(Workspace):
             tool("box", "capture.box", "Draw a Box", "Drag a rectangle around what to keep", "selection"),
             Command(
                 "capture.confidence", "Colour Points by Confidence", self._color_by_confidence,
-                "Where the body parts are sure and where not, before any fit", "Shift+C", "gauge", possible,
+                "Where the body parts are sure and where not, before any fit", "Shift+C", "gauge",
+                lambda: not self._unsaid(),
                 lambda: self._window.session.cloud_colors == "confidence",
             ),
             Command(
@@ -128,6 +132,27 @@ class CaptureWorkspace(Workspace):
         self._take_tool("look")
         if self.capturing.marks is not None:
             self.capturing.marks.show_box(None)
+
+    def _unsaid(self) -> str:
+        """Why points cannot be coloured by confidence; empty where they can, or where they are and need not stay so."""
+        session, cloud = self._window.session, self._window.session.cloud
+        if session.cloud_colors == "confidence" or (cloud is not None and cloud.confidences is not None):
+            return ""
+        if cloud is None:
+            return "Open a recording first"
+        if cloud.labels is not None:
+            return "The body parts of this frame came without confidences"
+        return "The body parts of this frame are not known yet"
+
+    @Slot()
+    def _on_confidence(self, *_: object) -> None:
+        commands, name = self._window.commands, "capture.confidence"
+        reason = self._unsaid()
+        commands.refresh_one(name)
+        if reason:
+            commands.actions[name].setToolTip(f"{commands.command(name).hint}. {reason}.")
+        else:
+            commands.bind(name, commands.keys(name))
 
     def _color_by_confidence(self, on: bool) -> None:
         self._window.session.cloud_colors = "confidence" if on else "part"

@@ -102,6 +102,8 @@ class MatchesCard(QWidget):
             return
         session = self._session
         seen = _observation(session)
+        for widget in (self.bar, self.picked, self.plot):
+            widget.setVisible(session.fit is not None)
         for reason, box in self.boxes.items():
             box.blockSignals(True)
             box.setChecked(session.show_matches and reason in session.match_reasons)
@@ -124,7 +126,7 @@ class MatchesCard(QWidget):
     def _show_picked(self, seen: FrameObservation | None) -> None:
         session, row = self._session, self._session.picked_match
         if seen is None:
-            self.picked.setText("This frame is not fitted." if session.fit is not None else "Open a fit to see them.")
+            self.picked.setText("This frame is not fitted.")
         elif not session.show_matches:
             self.picked.setText("Switch some on to see them in the fit's view.")
         elif row is None or row >= len(seen.match_weights):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from app.commands import Command
 from app.inspect.comparison import Comparison
@@ -44,6 +44,7 @@ class InspectWorkspace(Workspace):
     depth_view: DepthView | None = None
     table: MetricsTable | None = None
     compare_card: CompareCard | None = None
+    lacking: QLabel | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -130,6 +131,9 @@ class InspectWorkspace(Workspace):
         column = QVBoxLayout(inside)
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
+        self.lacking = QLabel("Open a fit to inspect it.")
+        self.lacking.setObjectName("muted")
+        column.addWidget(self.lacking)
         column.addWidget(self.colors_card)
         column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
@@ -140,6 +144,7 @@ class InspectWorkspace(Workspace):
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         area.setFrameShape(QFrame.Shape.NoFrame)
         area.setWidget(inside)
+        self._on_fit()
         return area
 
     def enter(self) -> None:
@@ -213,6 +218,12 @@ class InspectWorkspace(Workspace):
 
     @Slot()
     def _on_fit(self, *_: object) -> None:
+        known = self._window.session.fit is not None
+        if self.lacking is not None:
+            self.lacking.setVisible(not known)
+        for card in (self.colors_card, self.compare_card, self.matches_card):
+            if card is not None:
+                card.setEnabled(known)
         if self.strips is not None:
             self.strips.set_parts(part_titles(self._window.session.part_names))
             self._on_diagnosis()

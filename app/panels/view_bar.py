@@ -97,7 +97,13 @@ class Legend(QWidget):
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 3, 8, 4)
         row.addWidget(self._text)
+        self._needed = True
         self.hide()
+
+    def set_needed(self, needed: bool) -> None:
+        """Whether anything on screen wears the parts' colours."""
+        self._needed = needed
+        self.setVisible(needed and bool(self._text.text()))
 
     def set_parts(self, titles: Sequence[str], colors: UInt8[ndarray, "Q 3"]) -> None:
         """Show these parts."""
@@ -106,4 +112,4 @@ class Legend(QWidget):
             for title, (r, g, b) in zip(titles, colors.tolist(), strict=True)
         )
         self._text.setText("&nbsp;&nbsp;&nbsp; ".join(dots))
-        self.setVisible(bool(titles))
+        self.set_needed(self._needed)

@@ -125,9 +125,14 @@ def test_points_show_how_sure_their_parts_are(capture: Any, qtbot: Any) -> None:
     # As the segmenter would say it: surer to the right.
     sure = np.interp(cloud.points_world[:, 0], [-0.5, 0.5], [0.5, 1.0])
     qtbot.waitUntil(lambda: capture.jobs.labelling is None, timeout=10_000)
+    action = capture.commands.actions["capture.confidence"]
+    assert not action.isEnabled()  # the stand-in labels without saying how sure it is
+    assert "without confidences" in action.toolTip()
     capture.reader.set_labels(0, cloud.points_world, np.zeros(len(sure), np.int32), sure)
     qtbot.waitUntil(lambda: capture.session.cloud.confidences is not None, timeout=5_000)
     np.testing.assert_array_equal(capture.session.cloud.confidences, sure)
+    assert action.isEnabled()
+    assert "without confidences" not in action.toolTip()
     panel = capture.capture_workspace.labels
     assert f"Mean confidence {100 * sure.mean():.0f} %" in panel.facts.text()
     assert f"{100 * (sure < 0.7).mean():.0f} % of the points" in panel.facts.text()

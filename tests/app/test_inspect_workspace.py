@@ -169,3 +169,31 @@ def test_worst_frames_are_visited_forth_and_back(inspecting: Any) -> None:
         action.trigger()
         visited.append(window.session.frame)
     assert visited == [2, 6, 8, 6, 2, 0, 2]  # from the worst one back to the least bad of the five
+
+
+def test_without_a_fit_there_is_nothing_to_set(opened: Opened, recording: Path, fit_folder: Path) -> None:
+    window = opened(recording)
+    window.turn_to("inspect")
+    inspect = window.inspect_workspace
+    cards = (inspect.colors_card, inspect.compare_card, inspect.matches_card)
+    assert inspect.lacking.isVisible()
+    assert not any(card.isEnabled() for card in cards)
+    assert not inspect.matches_card.plot.isVisible()
+    opened(fit_folder)
+    assert not inspect.lacking.isVisible()
+    assert all(card.isEnabled() for card in cards)
+    assert inspect.matches_card.plot.isVisible()
+
+
+def test_points_do_not_cover_a_coloured_mesh(inspecting: Any, qtbot: Any) -> None:
+    window = inspecting
+    points = window.scene.fit_cloud.actor.GetProperty()
+    size = points.GetPointSize
+    before = size()
+    assert points.GetOpacity() == 1.0
+    choose(window, "distance")
+    qtbot.waitUntil(lambda: window.session.body_paint is not None, timeout=10_000)
+    assert size() == 1.0
+    assert points.GetOpacity() < 0.5
+    window.turn_to("edit")
+    assert (size(), points.GetOpacity()) == (before, 1.0)

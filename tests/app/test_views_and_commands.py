@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PySide6.QtGui import QGuiApplication
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtTest import QTest
 
 from app.command_line import command_line, command_words
@@ -118,3 +119,104 @@ def test_parallel_projection_keeps_the_size_and_links_zoom(opened: Opened, fit_f
     window.commands.actions["view.parallel"].trigger()
     assert not view.parallel
     np.testing.assert_allclose(flat(window), before, atol=1e-6)
+
+
+# --- what is on screen ------------------------------------------------------------------------------------------------
+
+
+def test_canonical_body_fills_its_column_wherever_the_recording_was_opened(
+    opened: Opened, window: Any, recording: Path, qtbot: Any
+) -> None:
+    view = window.viewport
+
+    def distance() -> float:
+        return float(view.canonical_camera.GetDistance())
+
+    window.turn_to("capture")
+    opened(recording)
+    QTest.qWait(100)
+    hidden = distance()
+    window.turn_to("edit")
+    QTest.qWait(100)
+    shown = distance()
+    assert shown < hidden
+    window.reset_view()
+    assert distance() == pytest.approx(shown, rel=1e-3)
+    # Coming back changes nothing.
+    window.turn_to("capture")
+    QTest.qWait(50)
+    window.turn_to("edit")
+    QTest.qWait(100)
+    assert distance() == pytest.approx(shown, rel=1e-3)
+
+
+def test_status_names_no_frame_when_nothing_is_open(opened: Opened, recording: Path) -> None:
+    window = opened(recording)
+    assert window.status.facts["frame"].text() == "frame 0 / 9"
+    window.documents.close_all()
+    assert window.status.facts["frame"].text() == ""
+    assert window.status.facts["frame"].isHidden()
+
+
+def test_part_colours_are_named_only_while_something_wears_them(opened: Opened, fit_folder: Path, qtbot: Any) -> None:
+    from app.session import BodyPaint
+
+    window = opened(fit_folder)
+    session = window.session
+    window.turn_to("capture")
+    assert window.legend.isVisible()
+    session.cloud_colors = "depth"
+    assert not window.legend.isVisible()
+    window.turn_to("fit")  # the bodies wear them
+    assert window.legend.isVisible()
+    window.show_views((True, True, False))
+    assert window.legend.isVisible()
+    session.body_paint = BodyPaint(session.fit, 0, np.zeros((len(session.fit.vertex_parts), 3), np.uint8))
+    assert not window.legend.isVisible()
+    session.cloud_colors = "part"
+    assert window.legend.isVisible()
+
+
+@pytest.mark.parametrize("light", [False, True])
+def test_boxes_and_fields_are_seen_in_both_themes(window: Any, light: bool) -> None:
+    from PySide6.QtWidgets import QCheckBox, QComboBox, QDoubleSpinBox, QLineEdit, QSpinBox, QVBoxLayout, QWidget
+
+    from app.theme import THEMES
+
+    window.use_light_theme(light)
+    theme = THEMES["light" if light else "dark"]
+    page = QWidget()
+    page.setAttribute(Qt.WidgetAttribute.WA_DontShowOnScreen)
+    layout = QVBoxLayout(page)
+    fields = [QLineEdit(), QComboBox(), QSpinBox(), QDoubleSpinBox()]
+    check = QCheckBox("Tick")
+    for widget in (*fields, check):
+        layout.addWidget(widget)
+    page.show()
+    assert len({field.sizeHint().height() for field in fields}) == 1
+    for field in fields:
+        picture = field.grab().toImage()
+        middle = picture.height() // 2
+        assert picture.pixelColor(picture.width() // 2, middle).name() == theme.field
+        assert picture.pixelColor(0, middle).name() == theme.border_strong
+    # Up and down are drawn, each in its half.
+    picture = fields[2].grab().toImage()
+    ground = picture.pixelColor(picture.width() // 2, picture.height() // 2)
+    for rows in (range(3, picture.height() // 2), range(picture.height() // 2 + 1, picture.height() - 3)):
+        inked = [x for y in rows for x in range(picture.width() - 20, picture.width() - 3)
+                 if picture.pixelColor(x, y) != ground]  # fmt: skip
+        assert inked
+    off = _colors(check)
+    check.setChecked(True)
+    on = _colors(check)
+    assert theme.muted in off
+    assert theme.accent in on
+    assert theme.accent not in off
+    assert max(QColor(name).lightness() for name in on - off) > 200  # the mark itself
+    page.close()
+
+
+def _colors(check: Any) -> set[str]:
+    """Colours in a tick box, without its text."""
+    picture = check.grab().toImage()
+    return {picture.pixelColor(x, y).name() for x in range(16) for y in range(picture.height())}
