@@ -35,7 +35,7 @@ class FactsCard(QFrame):
         self.setObjectName("card")
         heading = QLabel("Recording")
         heading.setObjectName("heading")
-        # The heading takes no room that a warning leaves. The card itself must not be fixed: its height would be that of
+        # The heading takes no room that a warning leaves. The card must not be fixed: its height would be that of
         # values in one line.
         heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.values = {title: QLabel("–") for title in _TITLES}
