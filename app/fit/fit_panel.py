@@ -41,6 +41,14 @@ __all__ = ["FitPanel"]
 _NO_CURVE = "The loss curve appears here while a fit runs."
 
 
+class _Tabs(QTabWidget):
+    """Takes the room that is left; the plot's and the lists' natural height would have the panel scroll needlessly."""
+
+    def hasHeightForWidth(self) -> bool:
+        """Its minimum counts, whatever the width."""
+        return False
+
+
 class FitPanel(QWidget):
     """Everything about fitting the open recording."""
 
@@ -138,7 +146,8 @@ class FitPanel(QWidget):
         column.setSpacing(6)
         column.addWidget(plot_place, 1)
         column.addWidget(self.weights)
-        self.tabs = QTabWidget()
+        self.tabs = _Tabs()
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(progress, "Loss")
         self.tabs.addTab(self.queue_panel, "Queue")

@@ -69,7 +69,12 @@ def test_no_control_of_the_form_is_cut_in_a_low_window(opened: Opened, fit_folde
                 assert editor.parentWidget().rect().contains(editor.geometry())
                 assert below < form.height()
         assert form.geometry().bottom() < panel.fit_button.geometry().top()
-    assert scroll.verticalScrollBar().maximum() > 0, "what does not fit is scrolled to"
+    window.resize(1280, 800)
+    for unfolded in (True, False):
+        form.more_button.setChecked(unfolded)
+        QTest.qWait(50)
+        assert panel.plot.height() >= panel.plot.minimumSizeHint().height()
+    assert scroll.verticalScrollBar().maximum() == 0, "folded, all of it is seen at once"
     path = form.editor("out").edit
     assert path.toolTip() == path.text() == str(fit_folder.with_name("ball_fit"))
 
