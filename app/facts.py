@@ -8,9 +8,9 @@ from app.units import length_text
 __all__ = ["view_facts"]
 
 
-def view_facts(session: Session, residual_mm: float | None) -> tuple[str, str, str]:
-    """What input, fit and canonical view show."""
-    return _input(session), _fit(session, residual_mm), _canonical(session)
+def view_facts(session: Session, residual_mm: float | None, *, fitting: bool = False) -> tuple[str, str, str]:
+    """What input, fit and canonical view show; `fitting`: the recording is being fitted."""
+    return _input(session), _fit(session, residual_mm, fitting=fitting), _canonical(session)
 
 
 def _input(session: Session) -> str:
@@ -28,11 +28,13 @@ def _input(session: Session) -> str:
     return f"{len(cloud.points_world):,} points by {meaning}"
 
 
-def _fit(session: Session, residual_mm: float | None) -> str:
+def _fit(session: Session, residual_mm: float | None, *, fitting: bool) -> str:
     track, row = session.track, session.track_row(session.frame)
     if session.edited is not None:
         return "edited, not saved" if session.fit is not None else "model body"
     if track is None or row is None:
+        if fitting:
+            return "fitting…"
         return "press Fit" if session.sequence is not None else "nothing to show"
     nearest = int(track.frame_indices[row])
     if nearest != session.frame:

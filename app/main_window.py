@@ -224,6 +224,8 @@ class MainWindow(QMainWindow):
         self.editor.failed.connect(self._on_background_error)
         self.editor.model_loaded.connect(self.commands.refresh)
         jobs.changed.connect(self.commands.refresh)
+        jobs.fit_started.connect(self._on_facts)
+        jobs.fit_ended.connect(self._on_facts)
         jobs.failed.connect(self.show_error)
         jobs.notice.connect(self.notify)
         jobs.exported.connect(lambda path: self.notify(f"Exported {path}"))
@@ -341,7 +343,8 @@ class MainWindow(QMainWindow):
     @Slot()
     def _on_facts(self, *_: object) -> None:
         """One line under each viewport's title."""
-        self.view_bar.set_facts(view_facts(self.session, self.status.residual_mm()))
+        fitting = self.jobs.fitting is not None and self.jobs.show_live
+        self.view_bar.set_facts(view_facts(self.session, self.status.residual_mm(), fitting=fitting))
 
     @Slot(object)
     def _on_background_error(self, error: Exception) -> None:

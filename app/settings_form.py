@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QLineEdit,
+    QSizePolicy,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -30,6 +32,8 @@ from spams_core.settings import field_help, settings_from_dict
 __all__ = ["PathEdit", "SettingsForm"]
 
 _TITLES = {"out": "Save to", "fps": "Frames per second", "program": "For"}
+_OPTION = re.compile(r"--([a-z][a-z-]*)")
+"""The command line's name of a setting; the form has titles."""
 _ALL_FRAMES = ":"
 _ALL_FRAMES_HINT = "all, or start:stop:step"
 
@@ -45,6 +49,7 @@ class PathEdit(QWidget):
         super().__init__(parent)
         self.edit = QLineEdit()
         self.edit.textChanged.connect(self.changed)
+        self.edit.textChanged.connect(self.edit.setToolTip)  # a long path is cut
         self.edit.setPlaceholderText("default" if optional else "")
         browse = QToolButton()
         browse.setIcon(icon("folder-open", THEMES["dark"], THEMES["dark"].muted))
@@ -57,6 +62,7 @@ class PathEdit(QWidget):
         layout.addWidget(self.edit)
         layout.addWidget(browse)
         self.setFocusProxy(self.edit)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
 
     @Slot()
     def _browse(self) -> None:
@@ -83,10 +89,13 @@ class SettingsForm(QWidget):
         fixed: Mapping[str, Any] | None = None,
         initial: Mapping[str, Any] | None = None,
         order: Sequence[str] = (),
+        folded: Sequence[str] = (),
         parent: QWidget | None = None,
     ) -> None:
-        """Fields named in `order` come first."""
+        """Fields named in `order` come first; those in `folded` come last, behind `more_button`."""
         super().__init__(parent)
+        self.check: Callable[[Any], None] | None = None
+        """What else the settings must hold, by an InputError; for what the dataclass alone cannot know."""
         self._kind, self._fixed = kind, dict(fixed or {})
         self._editors: dict[str, QWidget] = {}
         self._optional: set[str] = set()
@@ -107,7 +116,16 @@ class SettingsForm(QWidget):
         outer.addWidget(self._problem)
         hints, texts = typing.get_type_hints(kind), field_help(kind)
         ranks = {name: rank for rank, name in enumerate(order)}
-        for field in sorted(dataclasses.fields(kind), key=lambda field: ranks.get(field.name, len(ranks))):
+        self.more_button = QToolButton()
+        self.more_button.setText("More")
+        self.more_button.setToolTip("Settings that rarely change")
+        self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.more_button.setCheckable(True)
+        self.more_button.toggled.connect(self._unfold)
+        self._folded: list[QWidget] = []
+        for field in sorted(
+            dataclasses.fields(kind), key=lambda field: (field.name in folded, ranks.get(field.name, len(ranks)))
+        ):
             nested = dataclasses.is_dataclass(_without_none(hints[field.name])[0])
             if field.name in self._fixed or nested:
                 continue
@@ -121,7 +139,15 @@ class SettingsForm(QWidget):
             label.setMinimumHeight(28)  # centred beside its editor
             for shown in (label, editor):
                 shown.setToolTip(_wrapped(texts.get(field.name, "")))
+            if field.name in folded:
+                if not self._folded:
+                    self._layout.addRow(self.more_button)
+                self._folded.append(editor)
             self._layout.addRow(label, editor)
+        if not self._folded:
+            self.more_button.setParent(self)
+            self.more_button.hide()
+        self._unfold(False)
         self._check()
 
     @property
@@ -141,9 +167,12 @@ class SettingsForm(QWidget):
         """
         edited = {name: self._read(name) for name in self._editors}
         try:
-            return settings_from_dict(self._kind, {**self._fixed, **edited})
+            settings = settings_from_dict(self._kind, {**self._fixed, **edited})
         except (TypeError, ValueError) as error:
             raise InputError(str(error)) from error
+        if self.check is not None:
+            self.check(settings)
+        return settings
 
     def choices(self) -> dict[str, Any]:
         """What is chosen from lists and ticked, whether or not the settings accept the rest."""
@@ -225,13 +254,19 @@ class SettingsForm(QWidget):
         except ValueError as error:
             raise InputError(f"{_title(name)}: {text!r} is no number.") from error
 
+    @Slot(bool)
+    def _unfold(self, shown: bool) -> None:
+        self.more_button.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        for editor in self._folded:
+            self._layout.setRowVisible(editor, shown)
+
     @Slot()
     def _check(self, *_: Any) -> None:
         try:
             self.value()
             problem = ""
         except InputError as error:
-            problem = str(error)
+            problem = _OPTION.sub(lambda option: _title(option[1].replace("-", "_")), str(error))
         self._problem.setText(problem)
         self._problem.setVisible(bool(problem))
         self.changed.emit(not problem)

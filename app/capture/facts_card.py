@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["FactsCard"]
 
 _TITLES = ("Images", "Duration", "No reading", "Distance", "Subject", "Floor", "Camera")
+_HELP = {"Subject": "Height, width and depth", "Distance": "Of the subject from the camera"}
 
 
 class FactsCard(QFrame):
@@ -34,8 +35,9 @@ class FactsCard(QFrame):
         self.setObjectName("card")
         heading = QLabel("Recording")
         heading.setObjectName("heading")
-        for fixed in (self, heading):  # or else they take the room that a warning leaves
-            fixed.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        # The heading takes no room that a warning leaves. The card must not be fixed: its height would be that of
+        # values in one line.
+        heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.values = {title: QLabel("–") for title in _TITLES}
         self.problem = QLabel()
         self.problem.setObjectName("problem")
@@ -48,6 +50,8 @@ class FactsCard(QFrame):
             name = QLabel(title)
             name.setObjectName("muted")
             value.setWordWrap(True)
+            value.setToolTip(_HELP.get(title, ""))
+            name.setToolTip(_HELP.get(title, ""))
             grid.addWidget(name, row, 0, Qt.AlignmentFlag.AlignTop)
             grid.addWidget(value, row, 1)
         grid.setColumnStretch(1, 1)
@@ -118,10 +122,10 @@ def _words(facts: CaptureFacts) -> dict[str, str]:
     above = "" if facts.camera_height_m is None else f", {facts.camera_height_m:.2f} m above the floor"
     return {
         "Images": f"{facts.width} × {facts.height} pixels",
-        "Duration": f"{facts.frame_count} frames at {facts.fps:g} per second, {facts.frame_count / facts.fps:.1f} s",
+        "Duration": f"{facts.frame_count} frames, {facts.fps:g} fps, {facts.frame_count / facts.fps:.1f} s",
         "No reading": f"{100 * facts.missing_share:.0f} % of the image{gaps}",
         "Distance": f"{near:.2f} to {far:.2f} m" if facts.depth_range_m else "no subject",
-        "Subject": f"{height:.2f} m tall, {width:.2f} m wide, {depth:.2f} m deep" if facts.size_m else "none seen",
+        "Subject": f"{height:.2f} × {width:.2f} × {depth:.2f} m" if facts.size_m else "none seen",
         "Floor": "found" if facts.floor_found else "none seen",
         "Camera": f"looks {way}{above}",
     }

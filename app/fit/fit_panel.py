@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
+    QScrollArea,
     QSizePolicy,
     QStackedLayout,
     QTabWidget,
@@ -36,6 +37,16 @@ if TYPE_CHECKING:
     from spams_core.data.sequence import DepthSequence
 
 __all__ = ["FitPanel"]
+
+_NO_CURVE = "The loss curve appears here while a fit runs."
+
+
+class _Tabs(QTabWidget):
+    """Takes the room that is left; the plot's and the lists' natural height would have the panel scroll needlessly."""
+
+    def hasHeightForWidth(self) -> bool:
+        """Its minimum counts, whatever the width."""
+        return False
 
 
 class FitPanel(QWidget):
@@ -96,7 +107,7 @@ class FitPanel(QWidget):
         self.queue_panel = QueuePanel(queue, theme)
         self.runs_panel = RunsPanel()
         self.refit_panel = RefitPanel(theme)
-        self._plot_hint = QLabel("The loss curve appears here while a fit runs.")
+        self._plot_hint = QLabel(_NO_CURVE)
         self._plot_hint.setObjectName("muted")
         self._plot_hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._plot_hint.setWordWrap(True)
@@ -135,7 +146,8 @@ class FitPanel(QWidget):
         column.setSpacing(6)
         column.addWidget(plot_place, 1)
         column.addWidget(self.weights)
-        self.tabs = QTabWidget()
+        self.tabs = _Tabs()
+        self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.setDocumentMode(True)
         self.tabs.addTab(progress, "Loss")
         self.tabs.addTab(self.queue_panel, "Queue")
@@ -155,7 +167,17 @@ class FitPanel(QWidget):
         form.setContentsMargins(0, 0, 0, 0)
         form.addLayout(self._form_place)
         form.addLayout(start)
-        layout = QVBoxLayout(self)
+        inside = QWidget()
+        inside.setObjectName("panel")
+        scroll = QScrollArea()  # in a low window all keep their height
+        scroll.setObjectName("panel")
+        scroll.setWidgetResizable(True)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        scroll.setWidget(inside)
+        outer = QVBoxLayout(self)
+        outer.setContentsMargins(0, 0, 0, 0)
+        outer.addWidget(scroll)
+        layout = QVBoxLayout(inside)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(9)
         layout.addWidget(self._title)
@@ -182,7 +204,8 @@ class FitPanel(QWidget):
     def set_settings_kind(self, kind: type[Any], fixed: dict[str, Any], initial: dict[str, Any]) -> None:
         """Make the form, once the settings class can be imported."""
         self._loading.hide()
-        self.form = SettingsForm(kind, fixed, initial, ("preset", "frames", "method", "device", "model", "out", "seed"))
+        order = ("preset", "frames", "method", "out", "model", "labels", "device", "seed")
+        self.form = SettingsForm(kind, fixed, initial, order, folded=order[4:])
         self.form.changed.connect(self._on_form)
         self._form_place.addWidget(self.form)
 
@@ -204,7 +227,12 @@ class FitPanel(QWidget):
     def show_fit(self, fit: Fit | None, place: str) -> None:
         """Show a finished fit's figures and curve."""
         self._result_card.setVisible(fit is not None and not self._is_running)
-        if fit is None or self._is_running:
+        if self._is_running:
+            return
+        self.plot.clear()
+        self._plot_hint.setText(_NO_CURVE)
+        self._plot_stack.setCurrentWidget(self._plot_hint)
+        if fit is None:
             return
         seconds = fit.manifest.get("seconds_per_frame")
         spent = f" · {seconds:.1f}&nbsp;s&nbsp;each" if isinstance(seconds, (int, float)) else ""
@@ -235,13 +263,21 @@ class FitPanel(QWidget):
         self.weights.setVisible(running)
         if running:
             self.plot.clear()
-            self._plot_stack.setCurrentWidget(self.plot)
+            self._plot_hint.setText("The loss curve begins with the first step.")
+            self._plot_stack.setCurrentWidget(self._plot_hint)
             self._result_card.hide()
             self._bar.setRange(0, 0)
             self._message.setText("Starting…")
             self._left.setText("")
             self.show_paused(False)
             self.cancel_button.setEnabled(True)
+
+    @Slot(object)
+    def show_metrics(self, metrics: Sequence[tuple[int, Mapping[str, float]]]) -> None:
+        """Loss terms of some steps of the running fit."""
+        self.plot.extend(metrics)
+        if self.plot.names:
+            self._plot_stack.setCurrentWidget(self.plot)
 
     def show_weights(self, weights: Mapping[str, float], help_texts: Mapping[str, str]) -> None:
         """The weights with which a run starts."""
@@ -263,16 +299,18 @@ class FitPanel(QWidget):
         report = run.report
         if report is None:
             return
-        self._bar.setRange(0, max(1, report.total))
+        counted = report.total > 1  # a single step says nothing of how far it is
+        self._bar.setRange(0, report.total if counted else 0)
         self._bar.setValue(report.step)
         self._message.setText(report.message)
         left, waiting = run.left_s, len(self._queue.waiting)
-        text = f"{report.step} / {report.total}" + (f"  ·  {spoken(left)} left" if left is not None else "")
+        told = [f"{report.step} / {report.total}"] if counted else []
+        if left is not None and counted:
+            told.append(f"{spoken(left)} left")
         if waiting:
             together = self._queue.left_s()
-            told = f", {spoken(together)} for all" if together is not None else ""
-            text += f"  ·  {waiting} waiting{told}"
-        self._left.setText(text)
+            told.append(f"{waiting} waiting" + (f", {spoken(together)} for all" if together is not None else ""))
+        self._left.setText("  ·  ".join(told))
 
     def show_cancelling(self) -> None:
         """Say that the click was seen."""

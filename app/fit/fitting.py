@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.run_list import RunList
 from spams_core.errors import InputError
+from spams_core.settings import field_help, parse_frames
 
 if TYPE_CHECKING:
     from app.fit.fit_panel import FitPanel
@@ -57,7 +58,7 @@ class Fitting(QObject):
         jobs.fit_ended.connect(self._on_ended)
         self.queue.progressed.connect(panel.show_progress)
         panel.next_button.toggled.connect(self._renew_output)
-        jobs.fit_measured.connect(panel.plot.extend)
+        jobs.fit_measured.connect(panel.show_metrics)
         jobs.fit_paused.connect(panel.show_paused)
 
     def set_settings_kind(self, kind: type[Any]) -> None:
@@ -66,7 +67,21 @@ class Fitting(QObject):
             self._panel.set_settings_kind(
                 kind, {"sequence": Path("none"), "start_from": None, "reseed": ()}, {"out": Path("none")}
             )
+            assert self._panel.form is not None
+            self._panel.form.check = self._require_frames
+            self._panel.form.changed.connect(self._on_form)
+            self._panel.plot.set_help(field_help(type(import_module("spams_core.tasks.fit").PRESETS["fast"])))
             self._on_sequence()
+
+    def _require_frames(self, settings: Any) -> None:
+        sequence = self._window.session.sequence
+        if sequence is not None:
+            parse_frames(settings.frames, sequence.frame_count)
+
+    @Slot()
+    def _on_form(self, *_: object) -> None:
+        self._on_jobs()
+        self._window.commands.refresh()
 
     def possible(self) -> bool:
         """Whether a fit could be started now."""
@@ -142,8 +157,6 @@ class Fitting(QObject):
             self._panel.refit_panel.choose(self._window.session.frame, self._window.session.frame)
 
     def _add(self, settings: Any, *, first: bool = False) -> QueuedRun:
-        from spams_core.settings import parse_frames
-
         sequence = self._window.session.sequence
         count = sequence.frame_count if sequence is not None and sequence.path == settings.sequence else 0
         frames = len(parse_frames(settings.frames, count)) if count else 0
@@ -210,8 +223,6 @@ class Fitting(QObject):
 
     @Slot()
     def _on_started(self) -> None:
-        from spams_core.settings import field_help
-
         run, panel = self.queue.current, self._panel
         if run is None or panel is None:
             return

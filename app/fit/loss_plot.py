@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from html import escape
 
 import numpy as np
 import pyqtgraph
@@ -12,11 +13,17 @@ from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme
 
-__all__ = ["LossPlot"]
+__all__ = ["LossPlot", "term_title"]
 
 _REDRAW_MS = 250
 _SMALLEST = 1e-4
 """Terms that start at zero would stretch the scale over many decades of nothing."""
+
+
+def term_title(name: str) -> str:
+    """How the window writes a loss term or its weight."""
+    title = name.removesuffix("_weight").replace("_", " ")
+    return "ICP" if title == "icp" else title.capitalize()
 
 
 class LossPlot(QWidget):
@@ -25,6 +32,7 @@ class LossPlot(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._theme = THEMES["dark"]
+        self._help: Mapping[str, str] = {}
         self._steps: dict[str, list[float]] = {}
         self._values: dict[str, list[float]] = {}
         self._curves: dict[str, pyqtgraph.PlotDataItem] = {}
@@ -34,6 +42,7 @@ class LossPlot(QWidget):
         self._plot.hideButtons()
         self._plot.setLogMode(y=True)
         self._plot.setLabel("bottom", "iteration")
+        self._plot.setLabel("left", "loss")
         self._plot.setFrameShape(self._plot.Shape.NoFrame)
         self._legend = QLabel()
         self._legend.setObjectName("muted")
@@ -51,6 +60,11 @@ class LossPlot(QWidget):
         self._timer.setInterval(_REDRAW_MS)
         self._timer.timeout.connect(self._draw)
         self.set_theme(self._theme)
+
+    def set_help(self, texts: Mapping[str, str]) -> None:
+        """What the terms mean, by the settings that weigh them."""
+        self._help = texts
+        self._name_curves()
 
     @property
     def names(self) -> list[str]:
@@ -115,10 +129,16 @@ class LossPlot(QWidget):
         """A legend beside the curves hides none of them."""
         self._legend.setText(
             "&nbsp; ".join(
-                f"<span style='color:{self._color(name)}'>━</span>&nbsp;{name.replace('_', '&nbsp;')}"
+                f"<span style='color:{self._color(name)}'>━</span>&nbsp;{term_title(name).replace(' ', '&nbsp;')}"
                 for name in sorted(self._curves, key=lambda name: name != "total")
             )
         )
+        told = [
+            f"<p><b>{term_title(setting)}</b>: {escape(text)}</p>"
+            for setting, text in self._help.items()
+            if setting.endswith("_weight") and any(setting.endswith(f"{name}_weight") for name in self._curves)
+        ]
+        self._legend.setToolTip("".join(told))
 
     def _color(self, name: str) -> str:
         """The first colour is the total's; the others follow in order of appearance."""

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from html import escape
 
 from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
+
+from app.fit.loss_plot import term_title
 
 __all__ = ["WeightsEditor"]
 
 _STEPS_PER_DOUBLING = 10
 _DOUBLINGS = 4
 """A slider reaches from a sixteenth of the first weight to sixteen times as much; the box beside it takes any."""
+
+
+_WHEN = "<p>Takes effect at the next step; the fit records it.</p>"
+
+
+class _WeightBox(QDoubleSpinBox):
+    """Holds three significant digits, and shows no more zeros than they need."""
+
+    def textFromValue(self, value: float) -> str:
+        """As few digits as say the value."""
+        text, point = super().textFromValue(float(f"{value:.3g}")), self.locale().decimalPoint()
+        return text.rstrip("0").rstrip(point) if point in text else text
+
+    def valueFromText(self, text: str) -> float:
+        """What is typed, as it is then shown."""
+        return float(f"{super().valueFromText(text):.3g}")
 
 
 class WeightsEditor(QWidget):
@@ -38,13 +57,12 @@ class WeightsEditor(QWidget):
                 widget.deleteLater()
         self._first, self.sliders, self.boxes = dict(weights), {}, {}
         for row, (name, value) in enumerate(weights.items()):
-            title = name.removesuffix("_weight").replace("_", " ")
-            label = QLabel("ICP" if title == "icp" else title.capitalize())
-            slider, box = QSlider(Qt.Orientation.Horizontal), QDoubleSpinBox()
+            title = term_title(name)
+            label, slider, box = QLabel(title), QSlider(Qt.Orientation.Horizontal), _WeightBox()
             slider.setRange(-_DOUBLINGS * _STEPS_PER_DOUBLING, _DOUBLINGS * _STEPS_PER_DOUBLING)
             slider.setEnabled(value > 0)  # nothing times zero is more
             slider.setAccessibleName(f"Weight of {title}")
-            box.setDecimals(4)
+            box.setDecimals(6)
             box.setRange(0.0, 1e6)
             box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
             box.setKeyboardTracking(False)
@@ -53,7 +71,7 @@ class WeightsEditor(QWidget):
             box.setValue(value)
             box.setAccessibleName(f"Weight of {title}")
             for widget in (label, slider, box):
-                widget.setToolTip(f"{help_texts.get(name, '')}\nTakes effect at the next step; the fit records it.")
+                widget.setToolTip(f"<p>{escape(help_texts.get(name, ''))}</p>{_WHEN}")
             slider.valueChanged.connect(lambda place, name=name: self._on_slider(name, place))
             box.valueChanged.connect(lambda changed, name=name: self._on_box(name, changed))
             self.sliders[name], self.boxes[name] = slider, box
@@ -65,7 +83,7 @@ class WeightsEditor(QWidget):
         return {name: box.value() for name, box in self.boxes.items()}
 
     def _on_slider(self, name: str, place: int) -> None:
-        self._set_box(name, self._first[name] * 2.0 ** (place / _STEPS_PER_DOUBLING))
+        self._set_box(name, float(f"{self._first[name] * 2.0 ** (place / _STEPS_PER_DOUBLING):.3g}"))
         self.changed.emit(name, self.boxes[name].value())
 
     def _on_box(self, name: str, value: float) -> None:

@@ -159,7 +159,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     )
     adjacent = torch.full((len(frames) - 1,), interval_s <= _LONGEST_INTERVAL_S)
     random = torch.Generator().manual_seed(settings.seed)
-    yield Progress(1, 1, "Placing the body")
+    yield Progress(0, 1, "Placing the body")
     starts = [mean_start(spam, observations)]
     if encoder is not None:
         starts.append(encoder_start(encoder, observations, sequence.camera))

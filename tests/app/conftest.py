@@ -132,6 +132,7 @@ class BallFitter:
 
     steps: int = 20
     step_s: float = 0.02
+    placing_s: float = 0.0
     error: BaseException | None = None
     closed_at: float = 0.0
     controls: list[Any] = field(default_factory=list)
@@ -144,6 +145,8 @@ class BallFitter:
         self.settings.append(settings)
         whole = ball_fit(sequence=str(settings.sequence))
         try:
+            yield Progress(0, 1, "Placing the body")
+            time.sleep(self.placing_s)
             for step in range(self.steps):
                 time.sleep(self.step_s)
                 if self.error is not None and step == self.steps // 2:

@@ -212,9 +212,14 @@ def test_parts_are_labelled_anew_for_another_subject(
 def test_facts_follow_the_subject(capture: Any, room: tuple[Path, list[Shot]], qtbot: Any) -> None:
     card = capture.capture_workspace.facts
     qtbot.waitUntil(lambda: card.values["Images"].text() == "240 × 200 pixels", timeout=10_000)
-    assert card.values["Duration"].text() == "6 frames at 15 per second, 0.4 s"
+    assert card.values["Duration"].text() == "6 frames, 15 fps, 0.4 s"
     assert card.values["Floor"].text() == "found"
     assert card.values["Camera"].text() == "looks 14° downwards, 1.67 m above the floor"
+    for extra in ("", " and" * 30):  # however many lines a value takes
+        card.values["Distance"].setText(card.values["Distance"].text() + extra)
+        QTest.qWait(50)
+        for value in card.values.values():
+            assert value.height() >= value.heightForWidth(value.width()), value.text()
     assert "touches the image's border" in card.problem.text()
     assert "depth_scale in camera.json is wrong" in card.problem.text()  # a room is no person
     capture.capture_workspace.subject.pick(*middle_of(room[1][0], WALKER))
