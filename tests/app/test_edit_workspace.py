@@ -379,8 +379,9 @@ def test_sliders_rest_while_another_model_is_loaded(edit: Any, qtbot: Any) -> No
     slider.setValue(100)
     assert slider.value() == 0
     assert not edit.editing.state.changes_anything
-    qtbot.waitUntil(lambda: edit.editor.workbench is not None, timeout=5_000)
-    slider.setValue(100)
+    with qtbot.waitSignal(edit.editor.model_loaded, timeout=5_000):
+        pass
+    edit.edit_workspace.codes_panel.shape_sliders[0].setValue(100)  # each model has sliders of its own
     assert edit.editing.sigma("shape")[0, 0] == 1.0
 
 
