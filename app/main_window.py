@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -518,15 +519,15 @@ class MainWindow(QMainWindow):
                 "Stop and close", "Keep working", self._close_anyway,
             )  # fmt: skip
             return
-        if self.projects.unsaved:
+        if self.projects.unsaved or self.edit_workspace.saving.unsaved:
             event.ignore()
-            self.projects.guard(self._close_now)
+            self._close_anyway()
             return
         self._shut_down()
         event.accept()
 
     def _close_anyway(self) -> None:
-        self.projects.guard(self._close_now)
+        self.edit_workspace.saving.guard(partial(self.projects.guard, self._close_now))
 
     def _close_now(self) -> None:
         self._shut_down()

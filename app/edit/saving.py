@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,14 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.panels.dialogs import ask
 from app.settings_form import PathEdit
 from spams_core.progress import Progress, Task
 
 if TYPE_CHECKING:
     from app.edit.state import EditState
     from app.main_window import MainWindow
+    from app.worker import TaskWorker
     from spams_core.data.fit import Fit
     from spams_core.tasks.bake import EditedMotion
 
@@ -93,6 +96,23 @@ class Saving(QObject):
         super().__init__(window)
         self._window = window
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether the open fit has edits that no saved fit holds."""
+        editing = self._window.editing
+        edited = editing.state.changes_anything and not editing.undo_stack.isClean()
+        return self._window.session.fit is not None and edited
+
+    def guard(self, then: Callable[[], None]) -> None:
+        """Do something that loses unsaved edits, after asking."""
+        if not self.unsaved:
+            then()
+            return
+        ask(
+            self._window, "Unsaved edits", "The edits of this fit are not saved as a new fit. Lose them?",
+            "Lose them", "Keep editing", then,
+        )  # fmt: skip
+
     def ask_fit(self) -> None:
         """Where to write the open fit as it is edited."""
         dialog = SaveDialog(
@@ -122,8 +142,9 @@ class Saving(QObject):
         editor, session = self._window.editor, self._window.session
         motion = editor.motion()
         if motion is not None and editor.model is not None:
-            told = describe(self._window.editing.state)
-            self._write_fit(_bake_fit(editor.model, motion, path, session.fit, told))
+            saved = self._window.editing.state
+            worker = self._write_fit(_bake_fit(editor.model, motion, path, session.fit, describe(saved)))
+            worker.succeeded.connect(partial(self._on_saved, saved))
 
     def save_walk(self, path: Path, format: str, count: int) -> None:
         """Write the walk; `jobs.exported` follows."""
@@ -137,9 +158,16 @@ class Saving(QObject):
         else:
             self._window.jobs.run_export(_bake_meshes(editor.model, motion, path, format, told))
 
-    def _write_fit(self, task: Task[Path]) -> None:
+    def _on_saved(self, state: EditState, path: Path | None) -> None:
+        """What was saved need not be asked for; edits made while it was written are still unsaved."""
+        if path is not None and self._window.editing.state is state:
+            self._window.editing.undo_stack.setClean()
+
+    def _write_fit(self, task: Task[Path]) -> TaskWorker:
         """A fit that is written can be opened again; one that fails or is cancelled is forgotten with its worker."""
-        self._window.jobs.run_export(task).succeeded.connect(self._on_written)
+        worker = self._window.jobs.run_export(task)
+        worker.succeeded.connect(self._on_written)
+        return worker
 
     @Slot(object)
     def _on_written(self, path: Path | None) -> None:
