@@ -9,7 +9,7 @@ from typing import Literal
 import qtawesome
 from PySide6.QtCore import QSize, QStandardPaths
 from PySide6.QtGui import QColor, QIcon, QPalette
-from PySide6.QtWidgets import QApplication, QStyleFactory
+from PySide6.QtWidgets import QApplication
 
 __all__ = ["THEMES", "Theme", "ThemeName", "apply_theme", "icon"]
 
@@ -109,7 +109,7 @@ def icon(name: str, theme: Theme, color: str | None = None) -> QIcon:
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
     """Give the whole application a theme."""
-    app.setStyle(QStyleFactory.create("Fusion"))
+    app.setStyle("Fusion")  # by name: a QStyle wrapped for Python may be taken for another, freed object
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme, _pictures(theme)))
 
