@@ -16,7 +16,8 @@ from spams_core.data.sequence import DepthSequence
 from spams_core.data.subject import SubjectSettings, join_fragments, label_surfaces
 from spams_core.errors import InputError
 from spams_core.frames import transform_points
-from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.camera import Camera, back_project
+from spams_core.geometry.normals import pixel_normals
 from spams_core.geometry.plane import Plane, find_floor
 from spams_core.progress import check_stop
 from spams_core.settings import settings_from_dict

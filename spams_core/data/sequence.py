@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int
 
 from spams_core.data.subject import SubjectSettings
 from spams_core.frames import transform_points
-from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.normals import pixel_normals
 from spams_core.geometry.tsdf import closed_silhouette
 
 if TYPE_CHECKING:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from spams_core.errors import InputError
 
-__all__ = ["Camera", "back_project", "pixel_normals", "project"]
+__all__ = ["Camera", "back_project", "project"]
 
 
 @dataclass(frozen=True)
@@ -88,68 +87,3 @@ def project(
     u = camera.fx * points_camera[..., 0] / safe + camera.cx
     v = camera.fy * points_camera[..., 1] / safe + camera.cy
     return np.stack([u, v], axis=-1), z
-
-
-def pixel_normals(
-    points_camera: Float[np.ndarray, "H W 3"],
-    valid: Bool[np.ndarray, "H W"],
-    jump_m: float = 0.05,
-    radius_m: float = 0.04,
-) -> Float[np.ndarray, "H W 3"]:
-    """Unit normals that face the camera, from planes through the surface around each pixel.
-
-    Differences of neighbouring readings would be noise: a few metres away a depth camera's noise is as large as the
-    pixels' distance. A plane n · x = d is linear in the image, 1 / z = (n · (x/z, y/z, 1)) / d, so least squares over a
-    square window give it.
-
-    Args:
-        points_camera: Back-projected pixels, metres.
-        valid: Pixels with a reading.
-        jump_m: Pixels whose depth differs by more than this from the middle's do not count, metres.
-        radius_m: Half the window's width on a surface at the median depth, metres; 1 to 4 pixels.
-
-    Returns:
-        Normals; zeros where fewer than three pixels, or only pixels in a row, count.
-    """
-    if not valid.any():
-        return np.zeros_like(points_camera)
-    depth = np.where(valid, points_camera[..., 2], 1.0)
-    u, v, inverse = points_camera[..., 0] / depth, points_camera[..., 1] / depth, 1 / depth
-    rows, columns = np.nonzero(valid)
-    first, last = columns.argmin(), columns.argmax()
-    spacing = (u[rows[last], columns[last]] - u[rows[first], columns[first]]) / max(columns[last] - columns[first], 1)
-    radius = int(np.clip(round(radius_m / max(spacing * np.median(depth[valid]), 1e-9)), 1, 4))
-    sums = np.zeros((9, *depth.shape))
-    for dv, du in itertools.product(range(-radius, radius + 1), repeat=2):
-        here, near = _overlap(depth.shape, dv, du)
-        counts = valid[here] & valid[near] & (np.abs(depth[near] - depth[here]) < jump_m)
-        a, b, w = (np.where(counts, field[near] - field[here], 0.0) for field in (u, v, inverse))
-        for place, term in enumerate((counts, a, b, w, a * a, a * b, b * b, a * w, b * w)):
-            sums[place][here] += term
-    count = np.maximum(sums[0], 1)
-    mean_a, mean_b, mean_w, aa, ab, bb, aw, bw = sums[1:] / count
-    aa, ab, bb = aa - mean_a**2, ab - mean_a * mean_b, bb - mean_b**2
-    aw, bw = aw - mean_a * mean_w, bw - mean_b * mean_w
-    determinant = aa * bb - ab**2
-    good = valid & (sums[0] >= 3) & (determinant > 1e-6 * (aa + bb) ** 2)
-    safe = np.where(good, determinant, 1.0)
-    by_u, by_v = (bb * aw - ab * bw) / safe, (aa * bw - ab * aw) / safe
-    constant = inverse + mean_w - by_u * (u + mean_a) - by_v * (v + mean_b)
-    normal = np.stack([by_u, by_v, constant], axis=-1)
-    normal = np.where(good[..., None], normal / np.linalg.norm(normal, axis=-1, keepdims=True).clip(1e-12), 0.0)
-    # The side that the camera sees: the normal points against the viewing ray.
-    facing = (normal * points_camera).sum(-1, keepdims=True)
-    result: np.ndarray = np.where(facing > 0, -normal, normal)
-    return result
-
-
-def _span(size: int, step: int) -> slice:
-    """The places from `step` on, or up to `step` before the end if it is negative; none if there are fewer."""
-    return slice(min(max(0, step), size), max(size - max(0, -step), 0))
-
-
-def _overlap(shape: tuple[int, ...], dv: int, du: int) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
-    """Slices of the pixels that have a neighbour (dv, du) away, and of those neighbours."""
-    here = tuple(_span(size, -step) for size, step in zip(shape, (dv, du), strict=True))
-    near = tuple(_span(size, step) for size, step in zip(shape, (dv, du), strict=True))
-    return (here[0], here[1]), (near[0], near[1])

@@ -17,7 +17,8 @@ from scipy import ndimage
 from torch import Tensor
 
 from spams_core.errors import InputError
-from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.camera import Camera, back_project
+from spams_core.geometry.normals import pixel_normals
 
 __all__ = ["DistanceQuery", "ObservedDistance", "closed_silhouette", "observe_distance"]
 

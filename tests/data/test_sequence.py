@@ -5,7 +5,8 @@ import pytest
 from recordings import CAMERA, DISTANCE_M, RADIUS_M, ball_depth
 
 from spams_core.data.sequence import subject_points, subject_silhouette
-from spams_core.geometry.camera import Camera, back_project, pixel_normals
+from spams_core.geometry.camera import Camera, back_project
+from spams_core.geometry.normals import pixel_normals
 
 
 def over_the_whole_image(depth_m, mask, camera):
