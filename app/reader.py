@@ -168,7 +168,7 @@ def _read(
 ) -> FrameCloud | None:
     """The frame's cloud from the recording, or what the fit kept of it; None where there is nothing."""
     from spams_core.data.recording import read_subject
-    from spams_core.geometry.nearest import nearest_points
+    from spams_core.geometry.nearest import nearest_within
 
     if sequence is None:
         rows = np.nonzero(fit.frame_indices == frame)[0] if fit is not None else np.zeros(0, dtype=int)
@@ -182,8 +182,8 @@ def _read(
         if len(known[0]) == len(subject.points_world):
             labels, confidences = np.asarray(known[1]), known[2]
         else:
-            distance, nearest = nearest_points(subject.points_world, known[0])
-            labels = np.where(distance < _SAME_POINT_M, np.asarray(known[1])[nearest], -1)
+            _, nearest = nearest_within(subject.points_world, known[0], _SAME_POINT_M)
+            labels = np.where(nearest >= 0, np.asarray(known[1])[nearest], -1)
             if known[2] is not None:
-                confidences = np.where(distance < _SAME_POINT_M, known[2][nearest], 0.0)
+                confidences = np.where(nearest >= 0, known[2][nearest], 0.0)
     return FrameCloud(frame, subject.points_world, subject.normals_world, labels, confidences)

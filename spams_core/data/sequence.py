@@ -85,12 +85,14 @@ def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H 
     cropped = replace(camera, width=width, height=height, cx=camera.cx - left, cy=camera.cy - top)
     points_camera = back_project(depth_m[window], cropped)
     normals_camera = pixel_normals(points_camera, valid)
-    keep = valid & (normals_camera != 0).any(-1)
-    rows, columns = np.nonzero(keep)
+    x, y, z = (normals_camera[..., k] for k in range(3))
+    kept = np.flatnonzero((x != 0) | (y != 0) | (z != 0))
+    points, normals = (np.take(field.reshape(-1, 3), kept, axis=0) for field in (points_camera, normals_camera))
+    rows, columns = np.divmod(kept.astype(np.int32), np.int32(width))
     return SubjectPoints(
-        transform_points(camera.world_from_camera, points_camera[keep]).astype(np.float32),
-        (normals_camera[keep] @ camera.world_from_camera[:3, :3].T).astype(np.float32),
-        np.stack([columns + left, rows + top], axis=-1).astype(np.int32),
+        transform_points(camera.world_from_camera, points).astype(np.float32),
+        (normals @ camera.world_from_camera[:3, :3].T).astype(np.float32),
+        np.stack([columns + np.int32(left), rows + np.int32(top)], axis=-1),
     )
 
 

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 
 from spams_core.geometry.mesh import Mesh
 
-__all__ = ["closest_on_surface", "contains", "nearest_points", "signed_distance"]
+__all__ = ["closest_on_surface", "contains", "nearest_points", "nearest_within", "signed_distance"]
 
 
 def nearest_points(
@@ -23,6 +23,21 @@ def nearest_points(
     order = cKDTree(query, balanced_tree=False, leafsize=64).indices
     distance, index = np.empty(len(query)), np.empty(len(query), dtype=np.int64)
     distance[order], index[order] = cKDTree(points, balanced_tree=False, leafsize=64).query(query[order])
+    return distance, index
+
+
+def nearest_within(
+    query: Float[np.ndarray, "N 3"], points: Float[np.ndarray, "M 3"], within: float
+) -> tuple[Float[np.ndarray, "N"], Int[np.ndarray, "N"]]:
+    """`nearest_points` of a depth image's points, where only those nearer than `within` matter; on all cores.
+
+    Returns:
+        Distance and row; infinity and -1 where no point is near enough.
+    """
+    # Pixels follow each other in space as they come, and the limit spares half of the search.
+    tree = cKDTree(points, balanced_tree=False, leafsize=16)
+    distance, index = tree.query(query, distance_upper_bound=within, workers=-1)
+    index[index == len(points)] = -1
     return distance, index
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -77,17 +76,18 @@ def _window_moments(
 ) -> Float[np.ndarray, "9 H W"]:
     """`_moments` of all valid pixels in the window around each pixel; see there."""
     height, width = valid.shape
-    # From the middle of the image: the nearer to zero, the less is lost in the differences.
-    c = np.broadcast_to(np.arange(width) - width // 2, valid.shape)
-    r = np.broadcast_to(np.arange(height)[:, None] - height // 2, valid.shape)
-    w = np.where(valid, inverse - inverse.max(), 0.0)
-    n = valid.astype(np.float64)
-    nc, nr = n * c, n * r
-    sums = np.stack([_fold(np.add, field, radius, 0.0) for field in (n, nc, nr, w, nc * c, nc * r, nr * r, w * c, w * r)])
-    moments = _moments(sums)
+    # From the middle of the image and the nearest reading: the nearer to zero, the less is lost in differences.
+    c, r = np.arange(width) - width // 2, np.arange(height)[:, None] - height // 2
+    nearest = inverse.max()
+    n, w = valid.astype(np.float64), np.where(valid, inverse - nearest, 0.0)
+    nc = n * c
+    # Along a row only the column changes, so what the row multiplies is summed along it once.
+    n, nc, ncc, w, wc = (_fold(np.add, field, 1, radius, 0.0) for field in (n, nc, nc * c, w, w * c))
+    fields = (n, nc, n * r, w, ncc, nc * r, n * r * r, wc, w * r)
+    moments = _moments(np.stack([_fold(np.add, field, 0, radius, 0.0) for field in fields]))
     moments[1] -= c
     moments[2] -= r
-    moments[3] += inverse.max()
+    moments[3] += nearest
     return moments
 
 
@@ -135,40 +135,33 @@ def _moments(sums: Float[np.ndarray, "9 *at"]) -> Float[np.ndarray, "9 *at"]:
 def _has_jump(
     depth: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"], radius: int, jump_m: float
 ) -> Bool[np.ndarray, "H W"]:
-    """Valid pixels that have another one in their window which lies `jump_m` or more in front of them or behind them."""
-    behind = _fold(np.maximum, np.where(valid, depth, -np.inf), radius, -np.inf)
-    in_front = _fold(np.minimum, np.where(valid, depth, np.inf), radius, np.inf)
+    """Valid pixels with another one in their window that lies `jump_m` or more in front of them or behind them."""
+    behind, in_front = (np.where(valid, depth, beyond) for beyond in (-np.inf, np.inf))
+    for axis in (0, 1):
+        behind = _fold(np.maximum, behind, axis, radius, -np.inf)
+        in_front = _fold(np.minimum, in_front, axis, radius, np.inf)
     jumps: np.ndarray = valid & (np.maximum(behind - depth, depth - in_front) >= jump_m)
     return jumps
 
 
-def _fold(operation: np.ufunc, field: Float[np.ndarray, "H W"], radius: int, beyond: float) -> Float[np.ndarray, "H W"]:
-    """An associative operation over the square window around each pixel; `beyond` is its neutral element."""
-    folded = field
-    for axis in (0, 1):
-        padding = [(0, 0), (0, 0)]
-        padding[axis] = (radius, radius)
-        folded = _fold_along(operation, np.pad(folded, padding, constant_values=beyond), axis, 2 * radius + 1)
-    return folded
-
-
-def _fold_along(
-    operation: np.ufunc, padded: Float[np.ndarray, "H W"], axis: int, length: int
+def _fold(
+    operation: np.ufunc, field: Float[np.ndarray, "H W"], axis: int, radius: int, beyond: float
 ) -> Float[np.ndarray, "H W"]:
-    """The operation over `length` neighbours along an axis, from runs of 1, 2, 4, 8, … that add up to it."""
+    """An associative operation over every pixel and its neighbours along an axis; `beyond` is its neutral element."""
 
     def cut(array: Float[np.ndarray, "H W"], start: int, stop: int) -> Float[np.ndarray, "H W"]:
         return array[start:stop] if axis == 0 else array[:, start:stop]
 
-    size = padded.shape[axis] - length + 1
-    folded: np.ndarray | None = None
-    run, done, start = padded, 1, 0
+    padding = [(0, 0), (0, 0)]
+    padding[axis] = (radius, radius)
+    run = np.pad(field, padding, constant_values=beyond)  # over 1 neighbour, later over 2, 4, 8
+    size, length, start, covered = field.shape[axis], 2 * radius + 1, 0, 1
+    folded = np.full(field.shape, beyond)
     while True:
-        if length & done:
-            piece = cut(run, start, start + size)
-            folded = piece if folded is None else operation(folded, piece)
-            start += done
-        if 2 * done > length:
+        if length & covered:
+            operation(folded, cut(run, start, start + size), out=folded)
+            start += covered
+        if 2 * covered > length:
             return folded
-        run = operation(cut(run, 0, run.shape[axis] - done), cut(run, done, run.shape[axis]))
-        done *= 2
+        run = operation(cut(run, 0, run.shape[axis] - covered), cut(run, covered, run.shape[axis]))
+        covered *= 2

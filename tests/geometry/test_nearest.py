@@ -5,7 +5,7 @@ import pytest
 import trimesh
 
 from spams_core.geometry.mesh import Mesh
-from spams_core.geometry.nearest import closest_on_surface, contains, nearest_points, signed_distance
+from spams_core.geometry.nearest import closest_on_surface, contains, nearest_points, nearest_within, signed_distance
 
 
 def box(edge: float = 1.0) -> Mesh:
@@ -26,6 +26,17 @@ def test_nearest_points_equal_brute_force() -> None:
     every = np.linalg.norm(query[:, None] - points, axis=-1)
     np.testing.assert_array_equal(index, every.argmin(1))
     np.testing.assert_allclose(distance, every.min(1))
+
+
+def test_nearest_within_equals_brute_force() -> None:
+    generator = np.random.default_rng(0)
+    query, points = generator.normal(size=(200, 3)), generator.normal(size=(300, 3))
+    distance, index = nearest_within(query, points, 0.5)
+    every = np.linalg.norm(query[:, None] - points, axis=-1)
+    near = every.min(1) < 0.5
+    assert 20 < near.sum() < 180
+    np.testing.assert_array_equal(index, np.where(near, every.argmin(1), -1))
+    np.testing.assert_allclose(distance, np.where(near, every.min(1), np.inf))
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
