@@ -274,7 +274,8 @@ class Editor(QObject):
         jobs = []
         for resolution in wanted:
             request = _Request(self._session.frame, shape, pose, rotation, translation, fitted, resolution)
-            jobs.append(Job(partial(_decode, self._bench, self._meshes, request), self._receive, self.failed.emit))
+            compute = partial(_decode, self._bench, self._meshes, self._session.mean_body, request)
+            jobs.append(Job(compute, self._receive, self.failed.emit))
         self._thread.submit(*jobs)
 
     def _receive(self, body: EditedBody) -> None:
@@ -331,14 +332,17 @@ def _load(path: Path, method: str) -> _Loaded:
     )  # fmt: skip
 
 
-def _decode(bench: Workbench, meshes: dict[tuple[bytes, int], Mesh], request: _Request) -> EditedBody:
+def _decode(
+    bench: Workbench, meshes: dict[tuple[bytes, int], Mesh], mean: Mesh | None, request: _Request
+) -> EditedBody:
     """Canonical mesh of the shape codes, moved by the pose codes, placed by the root transform."""
     key = (request.shape.tobytes(), request.resolution)
     mesh = meshes.get(key)
     if mesh is None:
         full = request.resolution == _FULL_RESOLUTION and request.fitted is not None
         mesh = request.fitted.canonical_mesh() if full and request.fitted is not None else None
-        mesh = mesh or bench.canonical_mesh(request.shape, request.resolution)
+        # Looked for around the mean body and not around the last one: the same codes give the same mesh.
+        mesh = mesh or bench.canonical_mesh(request.shape, request.resolution, mean)
         meshes[key] = mesh
     posed = bench.pose_vertices(mesh.vertices, request.shape, request.pose)
     vertices = _to_world(posed, request.root_rotation, request.root_translation_m)

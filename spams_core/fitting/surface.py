@@ -38,15 +38,27 @@ class CanonicalSurface:
     of_part: tuple[Int[Tensor, "M"], ...]
 
 
-def canonical_surface(spam: Spam, shape_codes: Float[Tensor, "Q Ds"], resolution: int) -> CanonicalSurface:
+def canonical_surface(
+    spam: Spam,
+    shape_codes: Float[Tensor, "Q Ds"],
+    resolution: int,
+    near: Float[np.ndarray, "M 3"] | None = None,
+) -> CanonicalSurface:
     """Isosurface of an identity, with part weights at its vertices.
+
+    Args:
+        near: Vertices of a similar identity, around which the surface is looked for; see `extract_isosurface`.
 
     Raises:
         InputError: The codes give no surface.
     """
     device = shape_codes.device
     mesh = extract_isosurface(
-        lambda points: spam.signed_distance(points, shape_codes), resolution, largest_component=True, device=device
+        lambda points: spam.signed_distance(points, shape_codes),
+        resolution,
+        largest_component=True,
+        near=near,
+        device=device,
     )
     if len(mesh.faces) == 0:
         raise InputError("These shape codes give no surface. Move them closer to the training codes.")

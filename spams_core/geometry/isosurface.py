@@ -35,6 +35,7 @@ def extract_isosurface(
     coarse: int = 32,
     lipschitz: float = 1.0,
     largest_component: bool = False,
+    near: Float[np.ndarray, "M 3"] | None = None,
     chunk: int = 65536,
     device: torch.device | str = "cpu",
 ) -> Mesh:
@@ -55,6 +56,9 @@ def extract_isosurface(
             even and at or above this. If f is a distance, features thinner than a cell are found all the same.
         lipschitz: L, a bound on |∇f|; above 1 for functions that are steeper than a distance.
         largest_component: Keep only the connected component of the largest area.
+        near: Points that lie about on the surface, as the vertices of a similar one. The search then begins in their
+            cells instead of everywhere: each component that passes through one of them is found whole, others are not.
+            Without any there the search begins everywhere after all.
         chunk: Points per call of `sdf`.
         device: Where `sdf` expects its points.
 
@@ -62,17 +66,11 @@ def extract_isosurface(
         Vertices in the function's coordinates, faces counter-clockwise seen from outside; empty where there is no
         surface.
     """
-    levels = 0
-    while resolution >> levels & 1 == 0 and resolution >> (levels + 1) >= coarse:
-        levels += 1
-    size = resolution >> levels
-    grid = _SparseGrid(sdf, bound, size, chunk, device)
-    cells = _unravel(np.arange(size**3), size)
-    for _ in range(levels):
-        cells = cells[grid.may_hold_surface(cells, lipschitz)]
-        cells = (2 * cells[:, None] + _CORNERS).reshape(-1, 3)
-        grid.refine()
+    grid = _SparseGrid(sdf, bound, resolution, chunk, device)
+    cells = _cells_around(near, bound, resolution) if near is not None else np.zeros((0, 3), dtype=np.int64)
     cells = grid.follow_surface(cells)
+    if not len(cells):
+        grid, cells = _search_everywhere(sdf, resolution, bound, coarse, lipschitz, chunk, device)
 
     corners, values = grid.corner_values(cells)
     used, corner_rows = np.unique(corners, return_inverse=True)
@@ -82,6 +80,40 @@ def extract_isosurface(
     vertices, faces, _ = igl.marching_cubes(field, places, corner_rows.reshape(-1, 8).astype(np.int64), 0.0)
     mesh = Mesh(vertices.astype(np.float32), faces.astype(np.int32))
     return _largest_component(mesh) if largest_component and len(faces) else mesh
+
+
+def _search_everywhere(
+    sdf: Callable[[Float[Tensor, "N 3"]], Float[Tensor, "N"]],
+    resolution: int,
+    bound: float,
+    coarse: int,
+    lipschitz: float,
+    chunk: int,
+    device: torch.device | str,
+) -> tuple[_SparseGrid, Int[np.ndarray, "N 3"]]:
+    """The finest grid and its cells with a change of sign, coarse to fine; see `extract_isosurface`."""
+    levels = 0
+    while resolution >> levels & 1 == 0 and resolution >> (levels + 1) >= coarse:
+        levels += 1
+    size = resolution >> levels
+    grid = _SparseGrid(sdf, bound, size, chunk, device)
+    grid.evaluate_all()
+    cells = _unravel(np.arange(size**3), size)
+    for _ in range(levels):
+        cells = cells[grid.may_hold_surface(cells, lipschitz)]
+        cells = (2 * cells[:, None] + _CORNERS).reshape(-1, 3)
+        grid.refine()
+    return grid, grid.follow_surface(cells)
+
+
+def _cells_around(points: Float[np.ndarray, "M 3"], bound: float, size: int) -> Int[np.ndarray, "N 3"]:
+    """The cells that hold the points, and those that share a face with them."""
+    own = np.unique(
+        _ravel(np.floor((points + bound) * (size / (2.0 * bound))).astype(np.int64).clip(0, size - 1), size)
+    )
+    steps = np.concatenate([np.zeros((1, 3), dtype=np.int64), np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)])
+    around = (_unravel(own, size)[:, None] + steps).reshape(-1, 3).clip(0, size - 1)
+    return _unravel(np.unique(_ravel(around, size)), size)
 
 
 def _ravel(index: Int[np.ndarray, "*batch 3"], size: int) -> Int[np.ndarray, "*batch"]:
@@ -94,7 +126,7 @@ def _unravel(keys: Int[np.ndarray, "*batch"], size: int) -> Int[np.ndarray, "*ba
 
 
 class _SparseGrid:
-    """Corner values of a grid over the box: all of the first level, later ones when they are first asked for."""
+    """Corner values of a grid over the box, found when they are first asked for."""
 
     def __init__(
         self,
@@ -105,7 +137,12 @@ class _SparseGrid:
         device: torch.device | str,
     ) -> None:
         self.sdf, self.bound, self.size, self.chunk, self.device = sdf, bound, size, chunk, device
-        self.keys = np.arange((size + 1) ** 3)  # stays sorted
+        self.keys = np.zeros(0, dtype=np.int64)  # stays sorted
+        self.values = np.zeros(0)
+
+    def evaluate_all(self) -> None:
+        """Know the values of all corners."""
+        self.keys = np.arange((self.size + 1) ** 3)
         self.values = self._evaluate(self.keys)
 
     def refine(self) -> None:
@@ -117,8 +154,8 @@ class _SparseGrid:
     def corner_values(self, cells: Int[np.ndarray, "N 3"]) -> tuple[Int[np.ndarray, "N 8"], Float[np.ndarray, "N 8"]]:
         """Keys and values of the corners of some cells."""
         corners = _ravel(cells[:, None] + _CORNERS, self.size + 1)
-        rows = np.searchsorted(self.keys, corners).clip(max=len(self.keys) - 1)
-        missing = np.unique(corners[self.keys[rows] != corners])
+        rows = np.searchsorted(self.keys, corners)
+        missing = np.unique(corners[np.append(self.keys, -1)[rows] != corners])
         if len(missing):
             keys = np.concatenate([self.keys, missing])
             order = np.argsort(keys)

@@ -95,13 +95,21 @@ class Workbench:
         """Names of the Q parts."""
         return self.spam.settings.part_names
 
-    def canonical_mesh(self, shape_codes: Float[np.ndarray, "Q Ds"], resolution: int = 64) -> Mesh:
+    def canonical_mesh(
+        self, shape_codes: Float[np.ndarray, "Q Ds"], resolution: int = 64, near: Mesh | None = None
+    ) -> Mesh:
         """The identity of some shape codes in the canonical pose, canonical units.
+
+        Args:
+            near: The mesh of similar codes, as the last one while a slider moves: the same comes out several times
+                faster.
 
         Raises:
             InputError: The codes give no surface.
         """
-        surface = canonical_surface(self.spam, self._tensor(shape_codes), resolution)
+        surface = canonical_surface(
+            self.spam, self._tensor(shape_codes), resolution, None if near is None else near.vertices
+        )
         return Mesh(
             surface.vertices.cpu().numpy(),
             surface.faces.cpu().numpy().astype(np.int32),

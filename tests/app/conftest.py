@@ -82,7 +82,7 @@ class BallBench:
         flip = -np.broadcast_to(np.eye(6), (len(self.part_names), 6, 6))
         return flip, flip
 
-    def canonical_mesh(self, shape_codes: np.ndarray, resolution: int = 64) -> Mesh:
+    def canonical_mesh(self, shape_codes: np.ndarray, resolution: int = 64, near: Mesh | None = None) -> Mesh:
         time.sleep(self.delay_s)
         sphere = trimesh.creation.icosphere(3 if resolution > 64 else 2, 0.4)
         vertices = np.asarray(sphere.vertices) * (1 + shape_codes[0, :3])

@@ -70,6 +70,28 @@ def test_equals_the_dense_grid() -> None:
     assert len(sparse.faces) == len(dense.faces)
 
 
+def test_near_a_similar_surface_the_same_is_found_with_few_evaluations() -> None:
+    """The similar one is thicker by several cells at one end and leaves the other end out."""
+    distance = Counted(capsule((-0.5, -0.3, 0.2), (0.6, 0.4, -0.1), 0.15))
+    similar = extract_isosurface(capsule((-0.5, -0.3, 0.2), (0.1, 0.1, 0.1), 0.2), resolution=96)
+    dense = extract_isosurface(distance, resolution=96, coarse=96)
+    distance.points = 0
+    found = extract_isosurface(distance, resolution=96, near=similar.vertices)
+    evaluated, distance.points = distance.points, 0
+    order = [np.lexsort(mesh.vertices.T) for mesh in (found, dense)]
+    np.testing.assert_array_equal(found.vertices[order[0]], dense.vertices[order[1]])
+    assert len(found.faces) == len(dense.faces)
+    extract_isosurface(distance, resolution=96)
+    assert evaluated < distance.points / 3
+
+
+def test_far_from_a_similar_surface_it_is_found_all_the_same() -> None:
+    elsewhere = extract_isosurface(ball((-0.5, -0.5, -0.5), 0.2), resolution=64)
+    found = extract_isosurface(ball((0.5, 0.5, 0.5), 0.3), resolution=64, near=elsewhere.vertices)
+    np.testing.assert_allclose(np.linalg.norm(found.vertices - 0.5, axis=1), 0.3, atol=1e-3)
+    assert found.trimesh().is_watertight
+
+
 def test_thin_capsule_is_found_with_few_evaluations() -> None:
     distance = Counted(capsule((-0.71, -0.63, 0.33), (0.62, 0.57, -0.41), 0.02))
     mesh = extract_isosurface(distance, resolution=256, chunk=10_000)

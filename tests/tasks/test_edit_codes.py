@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.nearest import nearest_points
 from spams_core.tasks.code_map import CodeMap
 from spams_core.tasks.edit import Workbench, interpolate_codes, open_workbench
 from spams_core.tasks.mirror import opposite_parts
@@ -25,6 +26,17 @@ def maps(bench: Workbench) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="module")
 def mean_body(bench: Workbench) -> Mesh:
     return bench.canonical_mesh(bench.mean_shape, 48)
+
+
+@pytest.mark.parametrize("deviations", [-2.0, 0.5, 2.0])
+def test_a_body_is_the_same_looked_for_around_the_mean_one(bench: Workbench, mean_body: Mesh, deviations: float):
+    codes = bench.mean_shape + np.float32(deviations) * bench.shape_directions[:, 0]
+    everywhere, near = bench.canonical_mesh(codes, 64), bench.canonical_mesh(codes, 64, mean_body)
+    assert len(near.vertices) == len(everywhere.vertices)
+    assert len(near.faces) == len(everywhere.faces)
+    distance, _ = nearest_points(near.vertices, everywhere.vertices)
+    # Points evaluated in other batches differ in their last digits.
+    assert distance.max() < 1e-5
 
 
 def test_the_spherical_way_keeps_the_distance_from_the_centre_and_halves_the_angle():
