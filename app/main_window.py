@@ -88,6 +88,7 @@ class MainWindow(QMainWindow):
         self.preferences = Preferences()
         self.log = LogModel(self)
         self.theme: Theme = THEMES[self.preferences.theme]
+        apply_theme(_application(), self.theme)  # before there are widgets to dress anew
         self.last_folder = Path.home()
         self.viewport: Viewport | None = None
         self.scene: Scene | None = None
@@ -462,9 +463,7 @@ class MainWindow(QMainWindow):
 
     def _use_theme(self, theme: Theme) -> None:
         self.theme = theme
-        app = QApplication.instance()
-        assert isinstance(app, QApplication)
-        apply_theme(app, theme)
+        apply_theme(_application(), theme)
         self.commands.set_theme(theme)
         self.commands.actions["fit.start"].setIcon(icon("person-simple-run", theme, theme.on_accent))
         self.commands.actions["theme.light"].setIcon(icon("sun" if theme.name == "dark" else "moon", theme))
@@ -554,3 +553,9 @@ class MainWindow(QMainWindow):
             thread.close()
         if self.viewport is not None:
             self.viewport.close()
+
+
+def _application() -> QApplication:
+    app = QApplication.instance()
+    assert isinstance(app, QApplication)
+    return app

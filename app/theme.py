@@ -100,6 +100,9 @@ THEMES: dict[ThemeName, Theme] = {
     ),
 }
 
+_WORN = "spams_theme"
+"""The application's property that names its theme."""
+
 
 def icon(name: str, theme: Theme, color: str | None = None) -> QIcon:
     """A symbol of the Phosphor set in the theme's colours, grey while disabled."""
@@ -108,8 +111,13 @@ def icon(name: str, theme: Theme, color: str | None = None) -> QIcon:
 
 
 def apply_theme(app: QApplication, theme: Theme) -> None:
-    """Give the whole application a theme."""
-    app.setStyle("Fusion")  # by name: a QStyle wrapped for Python may be taken for another, freed object
+    """Give the whole application a theme, unless it wears it already: a style sheet dresses every widget anew."""
+    worn = app.property(_WORN)
+    if worn == theme.name:
+        return
+    if worn is None:
+        app.setStyle("Fusion")  # by name: a QStyle wrapped for Python may be taken for another, freed object
+    app.setProperty(_WORN, theme.name)
     app.setPalette(_palette(theme))
     app.setStyleSheet(_style_sheet(theme, _pictures(theme)))
 

@@ -42,13 +42,19 @@ def qapp() -> Any:
     return create_application()
 
 
+@pytest.fixture(scope="session")
+def _cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def _own_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing of the user's settings is read or written."""
+def _own_settings(tmp_path: Path, _cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the user's settings is read or written. The theme's pictures stay where its style sheet finds them."""
     from PySide6.QtCore import QSettings
 
     QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(_cache))
 
 
 @dataclass
@@ -185,6 +191,19 @@ def fit_folder(tmp_path: Path, recording: Path) -> Path:
     return tmp_path / "ball_fitted"
 
 
+def _free() -> None:
+    """Free a closed window now: until the collector came by itself, dozens would be dressed and painted with the next.
+
+    What the libraries hold is frozen, so that the collector need not look through it each time.
+    """
+    from PySide6.QtCore import QCoreApplication, QEvent
+
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+    gc.collect()
+    if not gc.get_freeze_count():
+        gc.freeze()
+
+
 @pytest.fixture
 def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     """The window, ready to use; afterwards no thread of it runs."""
@@ -205,6 +224,8 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     running = [thread for thread in gc.get_objects() if issubclass(type(thread), QThread) and thread.isRunning()]
     made.deleteLater()
     assert not running
+    del made
+    _free()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import weakref
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,14 @@ def test_nothing_outlives_the_window(
 ) -> None:
     from app.main_window import MainWindow
 
-    def live(kind: str) -> int:
+    def live() -> dict[str, int]:
         gc.collect()
-        return sum(type(thing).__name__ == kind for thing in gc.get_objects())
+        found = Counter(type(thing).__name__ for thing in gc.get_objects())
+        return {kind: found[kind] for kind in kinds}
 
     QTest.qWait(50)  # windows of other tests are deleted once events run
     kinds = ("Viewport", "Scene", "Renderer", "MeshActor", "vtkGenericOpenGLRenderWindow", "PolyData")
-    before = {kind: live(kind) for kind in kinds}
+    before = live()
     window = MainWindow()
     window.show()
     qtbot.waitUntil(lambda: window.is_ready and window.editor.workbench is not None, timeout=60_000)
@@ -51,8 +53,28 @@ def test_nothing_outlives_the_window(
     QTest.qWait(100)
     gc.collect()
     assert [ref() for ref in watched] == [None] * len(watched)
-    assert {kind: live(kind) for kind in kinds} == before
+    assert live() == before
     assert not [t for t in gc.get_objects() if issubclass(type(t), QThread) and t.isRunning()]
+
+
+def test_a_theme_that_is_worn_is_not_put_on_again(window: Any, qtbot: Any) -> None:
+    """Dressing hundreds of widgets takes seconds on a busy machine, and a start asked for it three times."""
+    from PySide6.QtCore import QEvent, QObject
+
+    class Counting(QObject):
+        changes = 0
+
+        def eventFilter(self, _: QObject, event: QEvent) -> bool:
+            self.changes += event.type() == QEvent.Type.StyleChange
+            return False
+
+    counting = Counting()
+    window.tabs.installEventFilter(counting)
+    window.apply_preferences()
+    assert counting.changes == 0
+    window.use_light_theme(True)
+    assert counting.changes > 0
+    window.use_light_theme(False)
 
 
 def test_scrubbing_does_not_grow_memory(window: Any, qtbot: Any, fit_folder: Path) -> None:
