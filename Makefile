@@ -34,8 +34,8 @@ format: $(VENV)/.dev  ## Put the code into the project's style
 bench: $(VENV)/.dev  ## Time the hot paths
 	$(BIN)/python -m pytest tests/benchmarks --benchmark-enable --benchmark-only
 
-bench-gui: system-headless $(VENV)/.dev  ## Measure how the window feels; some ten minutes, a minute with QUICK=1
-	$(XVFB) $(BIN)/python tests/benchmarks/bench_gui.py $(if $(QUICK),--quick)
+bench-gui: system-headless $(VENV)/.dev  ## Measure how the window feels; some ten minutes, a minute with QUICK=1; parts with ONLY="scrub memory"
+	$(XVFB) $(BIN)/python tests/benchmarks/bench_gui.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 model: $(VENV)/.dev  ## Train the bundled model and the baseline anew into runs/; hours. CLIPS="a.bvh b.bvh" adds motions
 	[ -d runs/subjects ] || $(RUN) generate --out runs/subjects --seed 0 $(if $(CLIPS),--motion $(CLIPS))

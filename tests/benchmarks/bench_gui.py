@@ -1,6 +1,6 @@
 """How the window feels, in figures: a 300-frame fit of 50,000 vertices with 300,000 points per frame.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python tests/benchmarks/bench_gui.py [--quick] [--out FILE]
+    xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python tests/benchmarks/bench_gui.py [--quick] [--only memory]
 
 Prints a Markdown table of figures, targets and verdicts. Times are those of the window's own work: from what the
 user does until every actor has the new data. Painting is left out, because a software rasteriser would tell more of
@@ -29,6 +29,7 @@ FRAMES, WIDTH, HEIGHT = 300, 640, 480
 DISTINCT_IMAGES = 6
 VERTICES, LINES = 50_000, 5_000
 STALL_S = 0.1
+_STAGES = ("start", "scrub", "memory", "sliders", "fit")
 
 
 @dataclass
@@ -348,6 +349,7 @@ def main() -> int:
     """Measure and print; returns 1 where a figure misses its target."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer repetitions: a minute instead of ten")
+    parser.add_argument("--only", nargs="+", choices=_STAGES, default=_STAGES, help="leave the other measurements out")
     parser.add_argument("--out", type=Path, help="write the table there too")
     options = parser.parse_args()
     from PySide6.QtCore import QSettings
@@ -360,17 +362,19 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, str(place / "settings"))
-        times = [window_up() for _ in range(1 if options.quick else 3)]
-        bench.add("window up", float(np.median(times)), "s", 3, "a fresh process")
+        if "start" in options.only:
+            times = [window_up() for _ in range(1 if options.quick else 3)]
+            bench.add("window up", float(np.median(times)), "s", 3, "a fresh process")
         recording = write_recording(place / "wall")
         fit = write_synthetic_fit(place / "fit", recording, open_workbench(default_model("spam"), "spam"))
         bench.open()
         bench.open_path(fit)
-        bench.scrub()
-        bench.memory()
-        bench.sliders()
-        bench.open_path(resource_path("demo/recording"))
-        bench.fit(place)
+        for stage in ("scrub", "memory", "sliders"):
+            if stage in options.only:
+                getattr(bench, stage)()
+        if "fit" in options.only:
+            bench.open_path(resource_path("demo/recording"))
+            bench.fit(place)
         bench.close()
     table = ["| what | measured | target | verdict | |", "|---|---|---|---|---|", *(row.cells() for row in bench.rows)]
     print("\n".join(table))
