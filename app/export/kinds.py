@@ -24,7 +24,14 @@ _BYTES_PER_PIXEL = {"mp4": 0.03, "gif": 0.15, "png": 0.6}
 
 def mesh_kind(fit: Fit) -> ExportKind:
     """Meshes, animations and arrays of a fit; its numerics must be loaded by now."""
-    from spams_core.tasks.export import ExportSettings, format_for, format_titles, out_name, program_titles
+    from spams_core.tasks.export import (
+        ExportSettings,
+        format_for,
+        format_titles,
+        out_name,
+        program_titles,
+        written_paths,
+    )
 
     shown_program: list[str] = []
 
@@ -47,7 +54,21 @@ def mesh_kind(fit: Fit) -> ExportKind:
         partial(run_task, "export"),
         "Export",
         {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
+        writes=written_paths,
+        told=_told_of_rig,
         amend=amend,
+    )
+
+
+def _told_of_rig(path: Path) -> Sequence[str]:
+    from spams_core.tasks.export_rig import told_distance
+
+    told = told_distance(path)
+    if told is None:
+        return ()
+    return (
+        f"Distance to the fit: {told['mean_mm']:.1f} mm on average, 95 % below {told['p95_mm']:.1f} mm, "
+        f"at most {told['max_mm']:.1f} mm",
     )
 
 
@@ -66,7 +87,7 @@ def _describe(fit: Fit, settings: ExportSettings) -> Sequence[str]:
 
 def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     """Files, size, frames and duration, a line each."""
-    count = f"{len(plan.files)} files" if plan.folder else "1 file"
+    count = "1 file" if len(plan.files) == 1 else f"{len(plan.files)} files"
     lines = [f"<b>{count}, about {spoken_bytes(plan.bytes)}</b>"]
     numbered = [name for name in plan.files if name != "manifest.json"]
     others = [name for name in plan.files if name == "manifest.json"]
@@ -80,7 +101,7 @@ def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
         lines.append(f"{len(plan.recording_frames)} frames, {first} to {last} of the recording")
         lines.append(f"{plan.seconds:.3g} s at {fps:g} fps")
     lines.append(plan.axes)
-    return lines
+    return [*lines, plan.remark] if plan.remark else lines
 
 
 def picture_kind(fit: Fit) -> ExportKind:
@@ -111,7 +132,7 @@ def picture_kind(fit: Fit) -> ExportKind:
         "Render",
         {"frames": f"all {fit.frame_count}, or 0:10:2"},
         _pictures_and_sidecar,
-        amend,
+        amend=amend,
     )
 
 

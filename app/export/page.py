@@ -35,6 +35,7 @@ class ExportKind:
         button: Text of the button.
         placeholders: Field → what an empty line means.
         writes: Settings → the paths that will be written or replaced.
+        told: What came out → lines on what it says of itself.
         amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
     """
 
@@ -47,6 +48,7 @@ class ExportKind:
     button: str
     placeholders: Mapping[str, str]
     writes: Callable[[Any], Sequence[Path]] = lambda settings: (settings.out,)
+    told: Callable[[Path], Sequence[str]] = lambda path: ()
     amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
 
 
@@ -225,6 +227,7 @@ class ExportPage(QWidget):
         self._result.setText(
             f"<b>Wrote {html.escape(path.name)}</b> · {count}{size}"
             f"<br><span style='color:{self._theme.muted}'>{place}</span>"
+            + "".join(f"<br>{html.escape(line)}" for line in self.kind.told(path))
         )
         self._result_card.show()
 

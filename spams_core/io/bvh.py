@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 
 from spams_core.errors import InputError
 
-__all__ = ["BvhClip", "read_bvh"]
+__all__ = ["BvhClip", "read_bvh", "write_bvh"]
 
 _CHANNELS = ("Xposition", "Yposition", "Zposition", "Xrotation", "Yrotation", "Zrotation")
 _MAX_DEPTH = 200  # of nested joints; human skeletons have about 20
@@ -225,3 +225,41 @@ def _clip(path: Path, joints: list[_Joint], values: np.ndarray[Any, Any], fps: f
         translations,
         fps,
     )
+
+
+def write_bvh(path: Path, clip: BvhClip) -> None:
+    """Write a clip whose root moves and whose other joints only turn.
+
+    Args:
+        path: File to write; the clip's own path plays no part.
+        clip: Its end sites have names that end in " end"; spaces in other names become underscores.
+    """
+    children: dict[int, list[int]] = {row: [] for row in range(-1, len(clip.names))}
+    for row, parent in enumerate(clip.parents):
+        children[parent].append(row)
+    (root,) = children[-1]
+    lines, order = ["HIERARCHY"], list[int]()
+
+    def describe(row: int, indent: str) -> None:
+        end = clip.names[row].endswith(" end")
+        title = "End Site" if end else f"{'ROOT' if row == root else 'JOINT'} {'_'.join(clip.names[row].split())}"
+        lines.extend([f"{indent}{title}", f"{indent}{{", f"{indent}  OFFSET {_numbers(clip.offsets[row])}"])
+        if not end:
+            order.append(row)
+            channels = (*(_CHANNELS[:3] if row == root else ()), "Zrotation", "Xrotation", "Yrotation")
+            lines.append(f"{indent}  CHANNELS {len(channels)} {' '.join(channels)}")
+            for child in children[row]:
+                describe(child, f"{indent}  ")
+        lines.append(f"{indent}}}")
+
+    describe(root, "")
+    frames = len(clip)
+    turns = Rotation.from_matrix(clip.rotations[:, order].reshape(-1, 3, 3)).as_euler("ZXY", degrees=True)
+    values = np.concatenate([clip.translations[:, root], turns.reshape(frames, -1)], axis=1)
+    lines += ["MOTION", f"Frames: {frames}", f"Frame Time: {1 / clip.fps:.9g}", *map(_numbers, values)]
+    Path(path).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _numbers(values: Float[np.ndarray, "N"]) -> str:
+    # Fixed point, as old readers want it; a billionth of a degree or metre is below what float32 tells apart.
+    return " ".join(f"{value:.9f}" for value in values)

@@ -86,6 +86,11 @@ def _fit_counts(fit: Any) -> dict[str, Any]:
     return {"frames": fit.frame_count, "vertices": len(fit.vertex_parts), "parts": fit.part_names}
 
 
+def _summarize_export(path: Path) -> dict[str, Any]:
+    told = import_module(f"{__name__}.export_rig").told_distance(path)
+    return summarize({"path": path} if told is None else {"path": path, "distance_to_fit": told})
+
+
 _ROWS = (
     TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
@@ -95,7 +100,9 @@ _ROWS = (
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
     TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer.", _summarize_edit),
-    TaskRow("export", "Write a fit for other programs: meshes, animations, tables, a player."),
+    TaskRow(
+        "export", "Write a fit for other programs: meshes, animations, a rig, tables, a player.", _summarize_export
+    ),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
     TaskRow("inspect", "Examine a recording: scale, size, tilt, gaps, and what would spoil a fit."),
     TaskRow("convert", "Write a recording of any format as a folder of the native one."),

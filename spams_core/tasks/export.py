@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import math
@@ -31,11 +32,14 @@ __all__ = [
     "out_name",
     "plan_export",
     "program_titles",
+    "written_paths",
 ]
 
 logger = logging.getLogger(__name__)
 
-ExportFormat = Literal["ply", "obj", "glb", "glb_animation", "usd", "usdz", "pc2", "vtu", "stl", "csv", "html", "npz"]
+ExportFormat = Literal[
+    "ply", "obj", "glb", "glb_animation", "glb_rigged", "bvh", "usd", "usdz", "pc2", "vtu", "stl", "csv", "html", "npz"
+]
 ExportProgram = Literal["any", "blender", "maya", "unreal", "houdini", "paraview"]
 
 
@@ -49,9 +53,10 @@ class ExportSettings:
     """What to write: one file with the format's suffix, or a folder where each frame is a file."""
     format: ExportFormat = "ply"
     """ply, obj: a mesh per frame; glb: the first chosen frame; glb_animation: a morph target per frame, for
-    short clips; usd, usdz: one mesh with time samples; pc2: a mesh and the cache that moves it; vtu: a series for
-    ParaView; stl: bare triangles; csv: figures, roots and codes as tables; html: a player in one file that needs
-    no network; npz: vertices, faces, part labels, codes and roots."""
+    short clips; glb_rigged: a skeleton of the parts that moves the canonical body, near the fit but not equal to it;
+    bvh: that skeleton alone; usd, usdz: one mesh with time samples; pc2: a mesh and the cache that moves it; vtu: a
+    series for ParaView; stl: bare triangles; csv: figures, roots and codes as tables; html: a player in one file that
+    needs no network; npz: vertices, faces, part labels, codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
     fps: float | None = None
@@ -82,6 +87,7 @@ class ExportPlan:
         recording_frames: The frames that are written, counted in the recording.
         seconds: How long they last, from the first to the end of the last.
         axes: Unit and vertical axis, in words.
+        remark: What else a person should know, or nothing.
     """
 
     files: tuple[str, ...]
@@ -90,6 +96,7 @@ class ExportPlan:
     recording_frames: tuple[int, ...]
     seconds: float
     axes: str
+    remark: str = ""
 
 
 def plan_export(
@@ -105,7 +112,7 @@ def plan_export(
     if row.one_frame:
         chosen = chosen[:1]
     recorded = tuple(int(frame_indices[t]) for t in chosen)
-    files: tuple[str, ...] = (settings.out.name,)
+    files = tuple(path.name for path in written_paths(settings))
     if not row.suffix:
         files = (*(_frame_names(settings, len(chosen)) if row.each else ()), *_beside(settings))
     size = len(chosen) * row.bytes_each(vertices, faces) + row.bytes_once(vertices, faces)
@@ -113,7 +120,9 @@ def plan_export(
     step = (recorded[-1] - recorded[0]) / (len(recorded) - 1) if len(recorded) > 1 else 0.0
     up, _, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
     lasting = (recorded[-1] - recorded[0] + step) / rate
-    return ExportPlan(files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up")
+    return ExportPlan(
+        files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up", row.remark
+    )
 
 
 def export(settings: ExportSettings) -> Task[Path]:
@@ -127,25 +136,38 @@ def export(settings: ExportSettings) -> Task[Path]:
     """
     row = FORMATS[settings.format]
     if settings.overwrite:
-        _require_replaceable(settings.out, folder=not row.suffix)
+        for place in written_paths(settings):
+            _require_replaceable(place, folder=not row.suffix)
     source = FittedMeshes.read(settings.fit)
     frames = parse_frames(settings.frames, len(source.frame_indices))
     if row.one_frame:
         frames = frames[:1]
-    told = settings_to_dict(settings)
     up, unit_m, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
-    provenance = {**fit_provenance(settings.fit, told), "unit": unit, "frame": f"world frame, +{up} up"}
+    provenance = {
+        **fit_provenance(settings.fit, settings_to_dict(settings)),
+        "unit": unit,
+        "frame": f"world frame, +{up} up",
+    }
     names = _frame_names(settings, len(frames)) if row.each else ()
     job = ExportJob(source, frames, settings.fps or source.fps, names, _title(settings), provenance, up, unit_m)
-    if not row.suffix:
-        place = new_folder(settings.out, replace=settings.overwrite)
-    else:
-        place = new_file(settings.out, replace=settings.overwrite)
-    with place as path:
-        yield from row.write(path, job)
+    new = new_file if row.suffix else new_folder
+    with contextlib.ExitStack() as places:
+        path, *notes = [
+            places.enter_context(new(place, replace=settings.overwrite)) for place in written_paths(settings)
+        ]
+        told = yield from row.write(path, job)
+        for note in notes:
+            whole = {**provenance, **(told or {})}
+            note.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     logger.info("Wrote %s", settings.out)
     yield Progress(len(frames), len(frames), f"Wrote {settings.out.name}")
     return settings.out
+
+
+def written_paths(settings: ExportSettings) -> tuple[Path, ...]:
+    """What an export makes or replaces: its folder or file, and the note beside a file that has no room for one."""
+    out = settings.out
+    return (out, out.with_name(f"{out.name}.json")) if FORMATS[settings.format].note else (out,)
 
 
 def format_titles() -> dict[str, str]:

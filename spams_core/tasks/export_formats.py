@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from spams_core import __version__
-from spams_core.errors import InputError
 from spams_core.io.archive import FORMAT_VERSION
 from spams_core.io.glb import write_glb
 from spams_core.io.glb_animation import write_animated_glb
@@ -26,6 +25,7 @@ from spams_core.io.stl import write_stl
 from spams_core.io.usd import require_usd, write_usd
 from spams_core.io.vtu import write_pvd, write_vtu
 from spams_core.progress import Progress, Task
+from spams_core.tasks.export_rig import write_bvh_file, write_rigged_glb_file
 from spams_core.tasks.export_source import ExportJob
 from spams_core.tasks.export_stream import stream
 
@@ -46,10 +46,13 @@ class FormatRow:
         bytes_once: Bytes that don't depend on the number of frames.
         one_frame: Whether only the first chosen frame is written.
         fixed_axes: Whether the format itself says that +y is up and the metre the unit.
+        note: Whether the file has no room for where it comes from; `NAME.json` beside it says that, and what `write`
+            returns.
+        remark: What a person should know before choosing it.
     """
 
     title: str
-    write: Callable[[Path, ExportJob], Task[None]]
+    write: Callable[[Path, ExportJob], Task[Mapping[str, Any] | None]]
     bytes_each: Callable[[int, int], float]
     suffix: str = ""
     each: str = ""
@@ -57,6 +60,8 @@ class FormatRow:
     bytes_once: Callable[[int, int], float] = lambda vertices, faces: 0.0
     one_frame: bool = False
     fixed_axes: bool = False
+    note: bool = False
+    remark: str = ""
 
 
 def _write_manifest(folder: Path, job: ExportJob) -> None:
@@ -106,13 +111,10 @@ def _write_stls(folder: Path, job: ExportJob) -> Task[None]:
 def _write_pc2(folder: Path, job: ExportJob) -> Task[None]:
     """A mesh at rest, in its first frame, and the cache that moves its vertices."""
     frames = job.recording_frames
-    steps = np.diff(frames)
-    if len(steps) and (steps != steps[0]).any():
-        raise InputError("A point cache needs frames at even intervals. Choose frames without gaps, or another format.")
+    every = job.even_interval()
     yield Progress(0, len(frames), "Write the mesh")
     write_obj(folder / f"{job.title}.obj", next(job.meshes()), job.source.part_names, _comments(job, frames[0]))
     shape = (len(frames), len(job.source.vertex_parts))
-    every = float(steps[0]) if len(steps) else 1.0
     target = folder / f"{job.title}.pc2"
     yield from stream(job, "Write the cache", lambda moved: write_pc2(target, moved, shape, float(frames[0]), every))
     _write_manifest(folder, job)
@@ -239,6 +241,8 @@ def _digits(count: int) -> int:
     return len(str(max(1, count)))
 
 
+_RIG_REMARK = "Rigid parts: near the fit, not equal to it"
+
 FORMATS: dict[str, FormatRow] = {
     "ply": FormatRow("PLY meshes", _write_plys, lambda v, f: 16 * v + 13 * f + 3_000, each="ply"),
     "obj": FormatRow("OBJ meshes", _write_objs, lambda v, f: 30 * v + (3 * _digits(v) + 5) * f + 3_000, each="obj"),
@@ -249,6 +253,14 @@ FORMATS: dict[str, FormatRow] = {
     "glb_animation": FormatRow(
         "GLB, animated", _write_animated_glb, lambda v, f: 24 * v + 400, suffix="glb",
         bytes_once=lambda v, f: 8 * v + 12 * f + 5_000, fixed_axes=True,
+    ),
+    "glb_rigged": FormatRow(
+        "GLB, skeleton", write_rigged_glb_file, lambda v, f: 120, suffix="glb",
+        bytes_once=lambda v, f: 52 * v + 12 * f + 8_000, fixed_axes=True, remark=_RIG_REMARK,
+    ),
+    "bvh": FormatRow(
+        "BVH, skeleton only", write_bvh_file, lambda v, f: 300, suffix="bvh", bytes_once=lambda v, f: 5_000, note=True,
+        remark=_RIG_REMARK,
     ),
     "usd": FormatRow(
         "USD, animated", _write_usd, lambda v, f: 24 * v + 40, suffix="usd",

@@ -107,6 +107,19 @@ class ExportJob:
         started: np.ndarray = (frames - frames[0]) / self.fps
         return started
 
+    def even_interval(self) -> float:
+        """Recording frames from one chosen frame to the next.
+
+        Raises:
+            InputError: They are not evenly apart.
+        """
+        steps = np.diff(self.recording_frames)
+        if len(steps) and (steps != steps[0]).any():
+            raise InputError(
+                "This format needs frames at even intervals. Choose frames without gaps, or another format."
+            )
+        return float(steps[0]) if len(steps) else 1.0
+
     @property
     def part_rgb(self) -> np.ndarray[Any, Any]:
         """[Q, 3] colours of the parts, 0..255."""

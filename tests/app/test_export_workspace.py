@@ -66,6 +66,25 @@ def test_the_panel_writes_what_it_announced(opened: Opened, fit_folder: Path, qt
     assert page.form.value().out != out  # the next one gets a name of its own
 
 
+@pytest.mark.parametrize(("format", "files"), [("glb_rigged", 1), ("bvh", 2)])
+def test_a_skeleton_says_what_it_is_and_how_far_it_is_from_the_fit(
+    opened: Opened, fit_folder: Path, qtbot: Any, format: str, files: int
+) -> None:
+    window = opened(fit_folder)
+    page = turned_to(window)
+    page.form.set_value("format", format)
+    assert "near the fit, not equal to it" in page.preview
+    assert f"{files} file" in page.preview
+    settings = page.form.value()
+    with qtbot.waitSignal(window.jobs.exported, timeout=20_000):
+        page.export_button.click()
+    qtbot.waitUntil(lambda: page.export_button.isVisible(), timeout=20_000)
+    assert "Distance to the fit: 0.0 mm on average, 95 % below 0.0 mm" in page._result.text()
+    written = page.kind.writes(settings)
+    assert len(written) == files
+    assert all(path.is_file() for path in written)
+
+
 def test_a_name_of_the_users_own_stays(opened: Opened, fit_folder: Path, tmp_path: Path) -> None:
     page = turned_to(opened(fit_folder))
     page.form.set_value("out", tmp_path / "mine")

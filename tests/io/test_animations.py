@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
+import lightusd
 import numpy as np
 import pygltflib
 import pytest
@@ -111,6 +112,29 @@ def test_usd_samples_are_the_frames_and_their_times(ball, tmp_path, suffix):
     assert [subset.GetPrim().GetName() for subset in subsets] == ["lower", "upper"]
     assert sorted(index for subset in subsets for index in subset.GetIndicesAttr().Get()) == list(range(len(faces)))
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("suffix", ["usd", "usdz"])
+def test_usd_as_a_library_reads_it_that_did_not_write_it(ball, tmp_path, suffix):
+    pytest.importorskip("pxr", reason="needs the extra usd")
+    faces, parts, frames = ball
+    codes, path = np.array([3, 4, 5, 8]), tmp_path / f"a.{suffix}"
+    write_usd(path, iter(frames), codes, 25.0, faces, parts, ["lower", "upper"], COLORS, "z", 0.01, {"made": "here"})
+    stage = lightusd.load(str(path))
+    assert (stage.up_axis, stage.meters_per_unit, stage.time_codes_per_second) == ("Z", 0.01, 25)
+    assert (stage.start_time, stage.end_time) == (3, 8)
+    mesh = stage.prim_at("/body/mesh")
+    assert mesh.type_name == "Mesh"
+    assert np.array_equal(np.asarray(mesh.attribute("faceVertexIndices").get()).reshape(-1, 3), faces)
+    assert set(np.asarray(mesh.attribute("faceVertexCounts").get()).tolist()) == {3}
+    assert np.array_equal(np.asarray(mesh.attribute("primvars:part").get()), parts)
+    points = mesh.attribute("points")
+    assert [sample[0] for sample in points.timesamples] == codes.tolist()
+    for code, frame in zip(codes, frames, strict=True):
+        assert np.array_equal(np.asarray(points.get(time=float(code))), frame)
+    # Linear in between, as the format has it.
+    assert np.allclose(np.asarray(points.get(time=3.25)), 0.75 * frames[0] + 0.25 * frames[1], atol=1e-6)
+    assert json.loads(stage.custom_layer_data["provenance"]) == {"made": "here"}
 
 
 def test_usd_without_its_extra_names_it(ball, tmp_path, monkeypatch):

@@ -1,12 +1,14 @@
-"""The BVH reader on hand-written clips with known positions, and on every fault."""
+"""The BVH reader on hand-written clips with known positions and on every fault; the writer as others read it."""
 
 from __future__ import annotations
 
 import numpy as np
+import pybvh
 import pytest
+from scipy.spatial.transform import Rotation
 
 from spams_core.errors import InputError
-from spams_core.io.bvh import read_bvh
+from spams_core.io.bvh import BvhClip, read_bvh, write_bvh
 
 CLIP = """HIERARCHY
 ROOT hip
@@ -119,3 +121,39 @@ def test_published_clip(shared_data):
     bone = np.linalg.norm(place[:, clip.names.index("lFoot")] - place[:, clip.names.index("lShin")], axis=1)
     # Rotations keep a bone's length.
     np.testing.assert_allclose(bone, np.linalg.norm([-0.73152, -45.1104, -5.12064]), rtol=1e-9)
+
+
+def chain_clip(tmp_path) -> BvhClip:
+    """A skeleton whose tree branches, in which a child stands between its sibling and that one's child."""
+    generator = np.random.default_rng(0)
+    names = ("hip", "left leg", "spine", "left foot", "left foot end", "spine end")
+    parents = (-1, 0, 0, 1, 3, 2)
+    offsets = np.array([[0, 0, 0], [0.1, -0.4, 0], [0, 0.3, 0.01], [0, -0.4, 0.02], [0, 0, 0.2], [0, 0.2, 0]])
+    rotations = np.broadcast_to(np.eye(3), (7, 6, 3, 3)).copy()
+    turns = Rotation.from_rotvec(generator.normal(size=(28, 3))).as_matrix()
+    rotations[:, :4] = turns.reshape(7, 4, 3, 3)
+    translations = np.broadcast_to(offsets, (7, 6, 3)).copy()
+    translations[:, 0] = generator.normal(size=(7, 3))
+    return BvhClip(tmp_path / "a.bvh", names, parents, offsets, rotations, translations, 15.0)
+
+
+def test_what_is_written_is_read_back(tmp_path):
+    clip = chain_clip(tmp_path)
+    write_bvh(clip.path, clip)
+    seen = read_bvh(clip.path)
+    assert seen.names == ("hip", "left_leg", "left_foot", "left_foot end", "spine", "spine end")
+    assert seen.fps == pytest.approx(15.0)
+    order = [clip.names.index(name.replace("_", " ")) for name in seen.names]
+    for found, wanted in zip(seen.global_transforms(), clip.global_transforms(), strict=True):
+        np.testing.assert_allclose(found, wanted[:, order], atol=1e-8)
+
+
+def test_another_reader_finds_every_joint_where_it_was(tmp_path):
+    clip = chain_clip(tmp_path)
+    write_bvh(clip.path, clip)
+    seen = pybvh.read_bvh_file(clip.path)
+    assert seen.frame_count == 7
+    assert seen.frame_time == pytest.approx(1 / 15)
+    assert list(seen.joint_names) == ["hip", "left_leg", "left_foot", "spine"]
+    joints = [clip.names.index(name) for name in ("hip", "left leg", "left foot", "spine")]
+    np.testing.assert_allclose(seen.joint_positions(), clip.global_transforms()[1][:, joints], atol=1e-6)
