@@ -53,7 +53,9 @@ def _blocks() -> list[Block]:
     found = []
     for page in PAGES:
         text = page.read_text()
-        for match in re.finditer(r"^```(\w+)?( run)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        for match in re.finditer(
+            r"^```(\w+)?( run)?(?: example| output)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
+        ):
             line = text[: match.start()].count("\n") + 1
             found.append(Block(page, line, match[1] or "", bool(match[2]), match[3]))
     return found
