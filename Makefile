@@ -10,7 +10,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 RUN := $(BIN)/spams
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gui model clean system system-headless
+.PHONY: help demo test docs lint format bench bench-gui model clean system system-headless
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -23,6 +23,10 @@ demo: system $(VENV)/.app  ## Install, open the window on the bundled recording 
 test: system-headless $(VENV)/.dev  ## Install, then lint, types and the whole suite
 	@status=0; { $(LINT); } || status=1; \
 	$(XVFB) $(BIN)/python -m pytest || status=1; exit $$status
+
+docs: $(VENV)/.dev  ## Build the documentation as a site in out/docs; any warning is an error
+	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -d out/doctrees docs out/docs
+	@echo "Open out/docs/index.html"
 
 lint: $(VENV)/.dev  ## Style and types
 	$(LINT)

@@ -23,7 +23,7 @@ from spams_core.tasks.fit import PRESETS
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "resources/README.md")),
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
 ]
 
 # Lines of shell blocks that belong to other programs.
@@ -41,7 +41,7 @@ class Block:
     text: str
 
     def __str__(self) -> str:
-        return f"{self.page.name}:{self.line}"
+        return f"{self.page.relative_to(ROOT)}:{self.line}"
 
     def commands(self) -> list[str]:
         """The lines of a shell block, continuations joined, without comments."""
@@ -53,7 +53,9 @@ def _blocks() -> list[Block]:
     found = []
     for page in PAGES:
         text = page.read_text()
-        for match in re.finditer(r"^```(\w+)?( run)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
+        for match in re.finditer(
+            r"^```(\w+)?( run)?(?: example| output)?\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL
+        ):
             line = text[: match.start()].count("\n") + 1
             found.append(Block(page, line, match[1] or "", bool(match[2]), match[3]))
     return found
@@ -132,7 +134,7 @@ def test_documented_message_is_one_of_the_program(message: str) -> None:
     assert any(message in text for text in _fixed_texts())
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text())
     missing = [target for target in targets if "://" not in target and not (page.parent / target).exists()]

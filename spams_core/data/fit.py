@@ -58,7 +58,8 @@ class FrameObservation:
 class Fit:
     """Fitted codes, the mesh they give in every frame, and what it was fitted to.
 
-    Arrays of the archive (kind "fit"); T fitted frames, Q parts, V vertices, one topology:
+    Arrays of the archive (kind "fit"); T fitted frames, Q parts, V vertices, one topology::
+
         shape_codes [Q, D_s] · pose_codes [T, Q, D_p] · root_rotation [T, 3, 3] · root_translation_m [T, 3]
         canonical_vertices [V, 3] canonical units · faces [F, 3] int32 · vertex_parts [V] int32
         vertices_world [T, V, 3] metres · frame_indices [T] frames of the recording

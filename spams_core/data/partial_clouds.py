@@ -187,7 +187,8 @@ def write_clouds(
     """Render labelled partial clouds of the posed instances of all splits.
 
     The archive has kind "clouds"; its manifest carries `part_names` and `clouds` (how many per split), and it holds,
-    split after split:
+    split after split::
+
         points     [C, N, 3] float16, upright frame (`upright_frame`), canonical units
         labels     [C, N] uint8, part index
         canonical  [C, N, 3] float16, canonical frame and units: where on the A-pose body each point lies
@@ -195,6 +196,7 @@ def write_clouds(
         root_translation  [C, 3] float32, canonical units: x_upright = R x_posed + t
         split      [C] uint8, index into SPLITS
         instance   [C] int32, row of the subjects' `posed`
+
     Half precision rounds by at most 0.6 mm, far below the sensor's noise. Each cloud depends on the seed, its split
     and its number only.
 

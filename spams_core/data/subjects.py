@@ -29,16 +29,20 @@ SHARD_INSTANCES = 512
 class Subjects:
     """I identities in the canonical pose and P posed instances, one topology for all.
 
-    The archive has kind "subjects"; its manifest carries `part_names` (list of Q names) and these arrays:
+    The archive has kind "subjects"; its manifest carries `part_names` (list of Q names) and these arrays::
+
         faces             [F, 3] int32
         part_weights      [V, Q] float32, soft part labels, rows sum to 1
         canonical         [I, V, 3] float32, canonical frame and units
         identity_split    [I] uint8, index into SPLITS
         posed_identity    [P] int32, row of `canonical`
         shard_sha256      [S, 32] uint8, hashes of the shards' arrays, so that this file's hash stands for all of them
-    The posed instances lie in S archives of kind "posed" in the folder `posed`, `SHARD_INSTANCES` in each but the last:
+
+    The posed instances lie in S archives of kind "posed" in the folder `posed`, `SHARD_INSTANCES` in all but the last::
+
         posed             [≤ SHARD_INSTANCES, V, 3] float32, posed frame (root at the origin, root rotation removed),
                           canonical units
+
     Posed vertices are never all in memory: they are read row by row, or gathered from memory-mapped shards.
 
     Attributes:

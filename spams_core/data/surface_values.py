@@ -76,11 +76,11 @@ def surface_values(
 ) -> Float[np.ndarray, "V"]:
     """A measure at every vertex in fitted frame `row`; NaN where it is not known.
 
-    distance: mean over the nearest observed points of their distance to the surface, metres. A point counts for the
-        vertices within 30 mm of its nearest place on the surface.
-    kept: mean weight of these points' pairs, in [0, 1].
-    displacement: way from the first fitted frame, metres.
-    truth: distance to the recording's true surface, metres.
+    - distance: mean over the nearest observed points of their distance to the surface, metres. A point counts for the
+      vertices within 30 mm of its nearest place on the surface.
+    - kept: mean weight of these points' pairs, in [0, 1].
+    - displacement: way from the first fitted frame, metres.
+    - truth: distance to the recording's true surface, metres.
 
     Args:
         sequence: The recording, for "truth".
