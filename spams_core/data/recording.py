@@ -70,6 +70,7 @@ def as_sequence(source: Source) -> DepthSequence:
         read_mask=source.mask or _Readings(source),
         read_ground_truth=source.ground_truth,
         frame_names=source.frame_names,
+        source=source,
     )
 
 

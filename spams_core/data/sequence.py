@@ -18,6 +18,7 @@ from spams_core.geometry.tsdf import closed_silhouette
 
 if TYPE_CHECKING:
     from spams_core.data.isolation import Room
+    from spams_core.io.source import Source
 
 __all__ = ["DepthSequence", "SubjectPoints", "subject_points", "subject_silhouette"]
 
@@ -38,6 +39,7 @@ class DepthSequence:
         frame_names: The files' numbers, for messages and for gaps in the numbering.
         subject: How the subject was told from the rest within the recording's own masks; None where these decide alone.
         room: What is known of the resting scene, where the subject was looked for.
+        source: The opened recording, and how it was understood; None where a program made the frames.
     """
 
     name: str
@@ -51,6 +53,7 @@ class DepthSequence:
     frame_names: tuple[str, ...]
     subject: SubjectSettings | None = None
     room: Room | None = None
+    source: Source | None = None
 
 
 @dataclass(frozen=True)
