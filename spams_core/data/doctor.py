@@ -259,7 +259,7 @@ def _gather(
         depth_scale_from="the program" if source is None else source.scale_from,
         guessed=source is not None and source.guessed,
         depth_scale=None if source is None else source.depth_scale,
-        mirrored=False,
+        mirrored=sequence.reading.mirrored,
         has_background=full,
         size_m=None if size is None else (size[0], size[1], size[2]),
         depth_range_m=(min(e.depth_range_m[0] for e in seen), max(e.depth_range_m[1] for e in seen)) if seen else None,

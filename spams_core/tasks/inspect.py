@@ -8,7 +8,10 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from spams_core.data.doctor import LOOKED_AT, Findings, examine
+from spams_core.data.isolation import isolate
 from spams_core.data.recording import ReadingSettings, as_sequence, open_source
+from spams_core.data.saved_settings import Saved, with_saved
+from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.progress import Task
 
@@ -23,8 +26,12 @@ class InspectSettings:
     """Recording: a folder or a file of any format that the guide lists."""
     looked_at: int = LOOKED_AT
     """Frames that are read, spread over the recording."""
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
+    """Which readings belong to the subject."""
     reading: ReadingSettings = field(default_factory=ReadingSettings)
-    """What the recording leaves open."""
+    """What the recording leaves open, or states wrongly."""
+    saved: Saved = "use"
+    """Whether settings that the window saved beside the recording, as NAME.subject.json, count where none are given."""
 
     def __post_init__(self) -> None:
         if self.looked_at < 1:
@@ -37,5 +44,6 @@ def inspect(settings: InspectSettings) -> Task[Findings]:
     Raises:
         InputError: The recording cannot be opened, or none of the frames looked at can be read.
     """
-    sequence = as_sequence(open_source(settings.recording, settings.reading))
+    known = with_saved(settings.recording, settings.saved, settings.subject, settings.reading)
+    sequence = isolate(as_sequence(open_source(settings.recording, known.reading)), known.subject)
     return (yield from examine(sequence, settings.looked_at))

@@ -208,7 +208,7 @@ def test_parts_are_labelled_anew_for_another_subject(
     monkeypatch.setattr(capture.jobs, "start_labelling", lambda *given: (asked.append(given), start(*given)))
     capture.capture_workspace.panel.floor.click()
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=5_000)
-    assert asked[0] == (room[0], 0, subject(capture))
+    assert asked[0] == (capture.session.sequence, 0)
     qtbot.waitUntil(lambda: capture.session.cloud.labels is not None, timeout=5_000)
 
 
