@@ -82,7 +82,7 @@ class Documents(QObject):
         if found.fit is not None:
             session.frame = int(found.fit.frame_indices[0])
         elif found.sequence is not None and found.sequence.path is not None:
-            window.jobs.start_labelling(found.sequence.path, session.frame)
+            window.jobs.start_labelling(found.sequence, session.frame)
         window.last_folder = found.path.parent
         window.preferences.add_recent(found.path)
         window.projects.on_opened(found.path.name)

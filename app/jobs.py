@@ -20,7 +20,7 @@ from spams_core.tasks import TASKS
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
-    from spams_core.data.subject import SubjectSettings
+    from spams_core.data.sequence import DepthSequence
 
 __all__ = ["Jobs", "run_task"]
 
@@ -91,10 +91,10 @@ class Jobs(QObject):
             self.fitting.cancel()
             QTimer.singleShot(_LET_GO_MS, partial(self._leave_fit, self.fitting))
 
-    def start_labelling(self, path: Path, first: int, subject: SubjectSettings | None = None) -> None:
+    def start_labelling(self, sequence: DepthSequence, first: int) -> None:
         """Label the recording's points in the background, the visible frame first."""
         self.stop_labelling()
-        worker = self.labelling = self._launch("labels", _label(path, first, subject), every_preview=True)
+        worker = self.labelling = self._launch("labels", _label(sequence, first), every_preview=True)
         worker.previewed.connect(partial(self._on_labels, worker))
         worker.succeeded.connect(partial(self._on_labelled, worker))
         worker.failed.connect(self._on_labelling_failed)
@@ -201,8 +201,8 @@ def run_task(name: str, settings: Any, *others: Any) -> Task[Any]:
     return (yield from TASKS[name].function(settings, *others))
 
 
-def _label(path: Path, first: int, subject: SubjectSettings | None) -> Generator[Progress, None, Any]:
-    kind = TASKS["segment"].settings
-    settings = kind(sequence=path) if subject is None else kind(sequence=path, subject=subject)
+def _label(sequence: DepthSequence, first: int) -> Generator[Progress, None, Any]:
+    own = {} if sequence.subject is None else {"subject": sequence.subject}
+    settings = TASKS["segment"].settings(sequence=sequence.path, reading=sequence.reading, saved="ignore", **own)
     yield from TASKS["segment"].function(dataclasses.replace(settings, frames=str(first)))
     return (yield from TASKS["segment"].function(settings))

@@ -12,11 +12,12 @@ from jaxtyping import Float
 
 from spams_core.data.fit import Fit, read_fit
 from spams_core.data.isolation import fitted_subject
-from spams_core.data.recording import is_recording, read_sequence, read_subject
+from spams_core.data.recording import ReadingSettings, is_recording, read_sequence, read_subject
+from spams_core.data.saved_settings import fitted_reading, read_saved, saved_path
 from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
 
-__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit", "survey_points"]
+__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit", "survey_points", "survey_sequence"]
 
 _SURVEY_FRAMES = 5
 
@@ -50,10 +51,11 @@ class Opened:
     survey: Survey
 
 
-def open_path(path: Path, recording: Path | None = None) -> Opened:
+def open_path(path: Path, recording: Path | None = None, reading: ReadingSettings | None = None) -> Opened:
     """Open a recording's or a fit's folder; a file inside one stands for its folder.
 
-    A fit whose recording is neither at `recording` nor where the fit says opens without it.
+    A fit whose recording is neither at `recording` nor where the fit says opens without it. A recording is read as
+    `reading` says, else as was saved beside it; a fit's as for the fit.
 
     Raises:
         InputError: It is neither, or it is invalid.
@@ -67,19 +69,31 @@ def open_path(path: Path, recording: Path | None = None) -> Opened:
     if (folder / "manifest.json").is_file():
         return _open_fit(folder, recording)
     if is_recording(folder) or (folder / "depth").is_dir():
-        sequence = read_sequence(folder)
-        return Opened(folder, sequence, None, _survey_sequence(sequence))
+        sequence = read_sequence(folder, reading=reading or _saved_reading(folder))
+        return Opened(folder, sequence, None, survey_sequence(sequence))
     raise InputError(
         f"{folder} is neither a recording (camera.json and depth/, or another format) nor a fit (manifest.json). "
         "Choose another folder."
     )
 
 
+def _saved_reading(recording: Path) -> ReadingSettings | None:
+    """How it was read when its settings were saved; a faulty file is told when the subject is loaded from it."""
+    try:
+        return read_saved(saved_path(recording)).reading
+    except InputError:
+        return None
+
+
+def _of_fit(recorded: Path, fit: Fit) -> DepthSequence:
+    return read_sequence(recorded, fitted_subject(fit.manifest), fitted_reading(fit.manifest))
+
+
 def _open_fit(folder: Path, recording: Path | None) -> Opened:
     fit = read_fit(folder)
     recorded = recording or fit.manifest.get("sequence")
     try:
-        sequence = read_sequence(Path(recorded), fitted_subject(fit.manifest)) if recorded else None
+        sequence = _of_fit(Path(recorded), fit) if recorded else None
     except InputError:
         sequence = None
     if sequence is not None and int(fit.frame_indices.max()) >= sequence.frame_count:
@@ -87,7 +101,7 @@ def _open_fit(folder: Path, recording: Path | None) -> Opened:
     return Opened(folder, sequence, fit, survey_fit(fit, sequence))
 
 
-def _survey_sequence(sequence: DepthSequence) -> Survey:
+def survey_sequence(sequence: DepthSequence) -> Survey:
     """Look at a few frames. A single bad frame is no reason to refuse a recording; if all are bad, say why."""
     clouds, problem = [], None
     for t in sorted({*np.linspace(0, sequence.frame_count - 1, _SURVEY_FRAMES).astype(int).tolist()}):

@@ -73,7 +73,7 @@ def _run(row: TaskRow, arguments: Sequence[str]) -> int:
     if as_json:
         print(json.dumps(summary, allow_nan=False))
     else:
-        for line in _lines(summary):
+        for line in row.text(result) if row.text is not None else _lines(summary):
             print(line)
     return _DONE
 
@@ -169,8 +169,8 @@ def _lines(summary: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
             yield from _lines(value, f"{name}.")
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             yield f"{name}: {len(value)} rows (--json prints them)"
-        elif isinstance(value, list):
-            yield f"{name}: {' '.join(_shown(item) for item in value)}"
+        elif isinstance(value, (list, Mapping)):
+            yield f"{name}: {' '.join(_shown(item) for item in value) or '-'}"
         else:
             yield f"{name}: {_shown(value)}"
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from spams_core.data.sequence import DepthSequence
     from spams_core.data.subject import SubjectSettings
 
-__all__ = ["SubjectEditing", "settings_path"]
+__all__ = ["SubjectEditing"]
 
 _QUIET_MS = 700
 """Labelling begins anew when nothing has been changed for this long."""
@@ -169,7 +168,9 @@ class SubjectEditing(QObject):
         self.refused.emit("")
         self.changed.emit()
         if fresh and sequence is not None and sequence.subject is None and sequence.path is not None:
-            saved = settings_path(sequence.path)
+            from spams_core.data.saved_settings import saved_path
+
+            saved = saved_path(sequence.path)
             if saved.is_file():
                 self.load(saved)
 
@@ -177,7 +178,7 @@ class SubjectEditing(QObject):
     def _label(self) -> None:
         sequence, jobs = self._window.session.sequence, self._window.jobs
         if sequence is not None and sequence is self._made and sequence.path is not None and jobs.fitting is None:
-            jobs.start_labelling(sequence.path, self._window.session.frame, sequence.subject)
+            jobs.start_labelling(sequence, self._window.session.frame)
 
     # --- files ------------------------------------------------------------------------------------------------------
 
@@ -195,38 +196,34 @@ class SubjectEditing(QObject):
         Raises:
             InputError: The file cannot be written.
         """
-        from spams_core.settings import settings_to_dict
+        from spams_core.data.saved_settings import SavedSettings, saved_text
 
         sequence, settings = self._window.session.sequence, self.settings
         if sequence is None or settings is None:
             return
-        text = json.dumps({"recording": sequence.name, "subject": settings_to_dict(settings)}, indent=1) + "\n"
-        write_text(path, text)
+        write_text(path, saved_text(sequence.name, SavedSettings(settings, sequence.reading)))
         self._window.notify(f"Saved {path}")
 
     def load(self, path: Path) -> None:
         """Use settings that were saved; what is wrong with them is told by `refused`."""
-        from spams_core.data.subject import SubjectSettings
-        from spams_core.settings import settings_from_dict
+        from spams_core.data.saved_settings import read_saved
 
         try:
-            data = json.loads(path.read_bytes())
-            settings = settings_from_dict(SubjectSettings, data["subject"])
+            saved = read_saved(path)
         except InputError as error:
-            self.refused.emit(f"{path.name}: {error}")
-            return
-        except (OSError, ValueError, KeyError, TypeError):
-            self.refused.emit(f"{path.name} holds no subject's settings. Choose a file that was saved here.")
+            self.refused.emit(str(error))
             return
         if self.possible:
-            self.use(settings)
+            self.use(saved.subject)
             self._window.notify(f"Subject as in {path}")
 
     def _ask(self, title: str, mode: QFileDialog.AcceptMode, use: Callable[[Path], None]) -> None:
         sequence = self._window.session.sequence
         if sequence is None or sequence.path is None:
             return
-        beside = settings_path(sequence.path)
+        from spams_core.data.saved_settings import saved_path
+
+        beside = saved_path(sequence.path)
         dialog = QFileDialog(self._window, title, str(beside.parent), "Subject settings (*.json)")
         dialog.setDefaultSuffix("json")
         dialog.setAcceptMode(mode)
@@ -245,12 +242,6 @@ class SubjectEditing(QObject):
         """End the thread."""
         self._quiet.stop()
         self._thread.close()
-
-
-def settings_path(recording: Path) -> Path:
-    """Beside the recording, not in it."""
-    recording = recording.absolute()
-    return recording.parent / f"{recording.name}.subject.json"
 
 
 def _isolate(

@@ -90,6 +90,7 @@ def render(settings: RenderSettings, work: Path | None = None, tell: Tell | None
     """
     from spams_core.data.fit import read_fit
     from spams_core.data.recording import read_sequence
+    from spams_core.data.saved_settings import fitted_reading
     from spams_core.tasks.export_source import fit_provenance
 
     out, sidecar = settings.out, sidecar_path(settings.out)
@@ -103,7 +104,7 @@ def render(settings: RenderSettings, work: Path | None = None, tell: Tell | None
     provenance = fit_provenance(settings.fit, settings_to_dict(settings))
     recorded = fit.manifest.get("sequence")
     try:
-        sequence = read_sequence(Path(recorded)) if recorded else None
+        sequence = read_sequence(Path(recorded), reading=fitted_reading(fit.manifest)) if recorded else None
     except InputError:
         sequence = None  # the recording lies elsewhere by now; the fit knows its own place in the world
     # Without the recording its camera is taken to look along -z, as the fit's world frame was made.

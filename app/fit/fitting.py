@@ -65,7 +65,9 @@ class Fitting(QObject):
         """Make the form, once the settings class can be imported."""
         if self._panel is not None:
             self._panel.set_settings_kind(
-                kind, {"sequence": Path("none"), "start_from": None, "reseed": ()}, {"out": Path("none")}
+                kind,
+                {"sequence": Path("none"), "start_from": None, "reseed": (), "saved": "ignore"},
+                {"out": Path("none")},
             )
             assert self._panel.form is not None
             self._panel.form.check = self._require_frames
@@ -252,7 +254,7 @@ class Fitting(QObject):
             return
         from spams_core.data.subject import SubjectSettings
 
-        form.set_fixed(subject=sequence.subject or SubjectSettings())
+        form.set_fixed(subject=sequence.subject or SubjectSettings(), reading=sequence.reading)
         if sequence.path != self._recording:
             self._recording = sequence.path
             self._suggest_output()

@@ -17,7 +17,7 @@ from spams_core.io.scannet import holds_scannet, open_scannet
 from spams_core.io.source import ReadingSettings, Source
 from spams_core.io.tum_rgbd import holds_tum_rgbd, open_tum_rgbd
 
-__all__ = ["FORMATS", "Format", "format_of", "open_source"]
+__all__ = ["FORMATS", "Format", "format_of", "open_format"]
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ def format_of(path: Path) -> str | None:
         return None
 
 
-def open_source(path: Path, reading: ReadingSettings) -> Source:
-    """Open a recording of any format.
+def open_format(path: Path, reading: ReadingSettings) -> Source:
+    """Open a recording of any format, as it is.
 
     Raises:
         InputError: Nothing is there, it is of no known format, or it is faulty.

@@ -76,8 +76,22 @@ def fitted_subject(manifest: Mapping[str, Any]) -> SubjectSettings:
     return settings_from_dict(SubjectSettings, manifest.get("subject") or {})
 
 
-def sequence_floor(sequence: DepthSequence, *, band_m: float = 0.03, seed: int = 0) -> Plane | None:
+def sequence_floor(
+    sequence: DepthSequence,
+    *,
+    band_m: float = 0.03,
+    seed: int = 0,
+    up: Float[np.ndarray, "3"] | None = None,
+    tilt_deg: float = 50.0,
+) -> Plane | None:
     """The floor in the world frame, from the readings of a few frames, masked or not; None where none is seen.
+
+    Args:
+        sequence: The recording.
+        band_m: Points this near to the floor lie on it.
+        seed: Of the search.
+        up: Roughly upwards in the world, unit; by default +y.
+        tilt_deg: The floor's normal is within this angle of it.
 
     Raises:
         InputError: A frame cannot be read.
@@ -93,8 +107,9 @@ def sequence_floor(sequence: DepthSequence, *, band_m: float = 0.03, seed: int =
         known = (depth_m > 0) & (normals_camera != 0).any(-1)
         points.append(transform_points(camera.world_from_camera, points_camera[known]))
         normals.append(normals_camera[known] @ camera.world_from_camera[:3, :3].T)
-    up = np.array([0.0, 1.0, 0.0])
-    return find_floor(np.concatenate(points), np.concatenate(normals), up, np.random.default_rng(seed), band_m=band_m)
+    up = np.array([0.0, 1.0, 0.0]) if up is None else up
+    draws = np.random.default_rng(seed)
+    return find_floor(np.concatenate(points), np.concatenate(normals), up, draws, band_m=band_m, tilt_deg=tilt_deg)
 
 
 def _thinned(camera: Camera, step: int) -> Camera:

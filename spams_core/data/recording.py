@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import numpy as np
 from jaxtyping import Int
 from PIL import Image
 
-from spams_core.data.formats import FORMATS, format_of, open_source
+from spams_core.data.correction import corrected
+from spams_core.data.formats import FORMATS, format_of, open_format
 from spams_core.data.isolation import isolate
-from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_points
+from spams_core.data.sequence import DepthSequence, SubjectPoints, as_sequence, subject_points
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.io.source import ReadingSettings, Source
@@ -38,7 +38,18 @@ def is_recording(path: Path) -> bool:
     return format_of(path) is not None
 
 
-def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSequence:
+def open_source(path: Path, reading: ReadingSettings) -> Source:
+    """Open a recording of any format, understood as the settings say.
+
+    Raises:
+        InputError: Nothing is there, it is of no known format, or it is faulty.
+    """
+    return corrected(open_format(path, reading), reading)
+
+
+def read_sequence(
+    path: Path, subject: SubjectSettings | None = None, reading: ReadingSettings | None = None
+) -> DepthSequence:
     """Open a recording of any format; its frames are read when they are asked for.
 
     Without masks every reading belongs to the subject, but for what `subject` takes away. Guessed intrinsics or scale
@@ -48,7 +59,7 @@ def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSe
         InputError: Something in the recording is missing, invalid or incomplete, or `subject` picks a pixel that it
             does not have; reading a frame raises it as well.
     """
-    source = open_source(path, ReadingSettings())
+    source = open_source(path, reading or ReadingSettings())
     if source.guessed:
         logger.warning(
             "%s: intrinsics %s; depth scale %s. spams inspect tells whether that can be.",
@@ -56,32 +67,6 @@ def read_sequence(path: Path, subject: SubjectSettings | None = None) -> DepthSe
         )  # fmt: skip
     sequence = as_sequence(source)
     return sequence if subject is None else isolate(sequence, subject)
-
-
-def as_sequence(source: Source) -> DepthSequence:
-    """The sequence of an opened recording."""
-    return DepthSequence(
-        name=source.path.resolve().stem if source.path.is_file() else source.path.resolve().name,
-        path=source.path,
-        camera=source.camera,
-        fps=source.fps,
-        frame_count=len(source.frame_names),
-        read_depth_m=source.depth_m,
-        read_mask=source.mask or _Readings(source),
-        read_ground_truth=source.ground_truth,
-        frame_names=source.frame_names,
-    )
-
-
-@dataclass(frozen=True)
-class _Readings:
-    """The mask of a recording without masks: every reading."""
-
-    source: Source
-
-    def __call__(self, t: int) -> np.ndarray[Any, Any]:
-        mask: np.ndarray[Any, Any] = self.source.depth_m(t) > 0
-        return mask
 
 
 def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
@@ -112,14 +97,15 @@ def read_subject(sequence: DepthSequence, t: int) -> SubjectPoints:
 def read_true_parts(
     sequence: DepthSequence, t: int, subject: SubjectPoints, part_count: int
 ) -> Int[np.ndarray, "N"] | None:
-    """The true part of each subject point in frame t, or -1; None where the recording has no label images.
+    """The true part of each subject point in frame t, or -1; None where the recording has no label images, or only
+    those of a mirrored person.
 
     A label image is 8-bit grey and holds the part plus one, 0 = none, as `spams render` writes it.
 
     Raises:
         InputError: The image is missing, broken, of another size, or names a part that the model does not have.
     """
-    if sequence.path is None or not (sequence.path / "labels").is_dir():
+    if sequence.path is None or not (sequence.path / "labels").is_dir() or sequence.reading.mirrored:
         return None
     path = sequence.path / "labels" / f"{sequence.frame_names[t]}.png"
     try:

@@ -10,17 +10,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from spams_core.data.depth_cache import DepthCache
 from spams_core.data.subject import SubjectSettings
 from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.normals import pixel_normals
 from spams_core.geometry.tsdf import closed_silhouette
+from spams_core.io.source import ReadingSettings, Source
 
 if TYPE_CHECKING:
     from spams_core.data.isolation import Room
 
-__all__ = ["DepthSequence", "SubjectPoints", "subject_points", "subject_silhouette"]
+__all__ = ["DepthSequence", "SubjectPoints", "as_sequence", "subject_points", "subject_silhouette"]
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class DepthSequence:
         frame_names: The files' numbers, for messages and for gaps in the numbering.
         subject: How the subject was told from the rest within the recording's own masks; None where these decide alone.
         room: What is known of the resting scene, where the subject was looked for.
+        source: The opened recording, and how it was understood; None where a program made the frames.
     """
 
     name: str
@@ -52,6 +55,12 @@ class DepthSequence:
     frame_names: tuple[str, ...]
     subject: SubjectSettings | None = None
     room: Room | None = None
+    source: Source | None = None
+
+    @property
+    def reading(self) -> ReadingSettings:
+        """What was given when it was opened."""
+        return ReadingSettings() if self.source is None else self.source.reading
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,34 @@ class SubjectPoints:
     points_world: Float[np.ndarray, "N 3"]
     normals_world: Float[np.ndarray, "N 3"]
     pixels: Int[np.ndarray, "N 2"]
+
+
+def as_sequence(source: Source) -> DepthSequence:
+    """The sequence of an opened recording; it keeps the latest depth images, so that few are decoded twice."""
+    read_depth_m = DepthCache(source.depth_m)
+    return DepthSequence(
+        name=source.path.resolve().stem if source.path.is_file() else source.path.resolve().name,
+        path=source.path,
+        camera=source.camera,
+        fps=source.fps,
+        frame_count=len(source.frame_names),
+        read_depth_m=read_depth_m,
+        read_mask=source.mask or _Readings(read_depth_m),
+        read_ground_truth=source.ground_truth,
+        frame_names=source.frame_names,
+        source=source,
+    )
+
+
+@dataclass(frozen=True)
+class _Readings:
+    """The mask of a recording without masks: every reading."""
+
+    read_depth_m: DepthCache
+
+    def __call__(self, t: int) -> np.ndarray[Any, Any]:
+        mask: np.ndarray[Any, Any] = self.read_depth_m(t) > 0
+        return mask
 
 
 def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H W"], camera: Camera) -> SubjectPoints:

@@ -183,7 +183,7 @@ class _Lens:
     @staticmethod
     def read(path: Path, calibration: bytes, width: int, height: int) -> _Lens:
         """Take the depth camera's intrinsics for this size of image from the factory's calibration."""
-        broken = f"{path}: its calibration holds no depth camera. Give fx, fy, cx and cy to spams convert."
+        broken = f"{path}: its calibration holds no depth camera. Give fx, fy, cx and cy (--reading.fx)."
         if (width, height) not in _MODES:
             raise InputError(f"{path}: no depth mode has images of {width}×{height}. Copy the file again.")
         try:

@@ -13,7 +13,7 @@ from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
 from spams_core.io.source import ReadingSettings, SensorName
 
-__all__ = ["NOMINAL", "camera_of", "find_intrinsics", "read_intrinsics"]
+__all__ = ["NOMINAL", "camera_of", "find_intrinsics", "given_camera", "read_intrinsics"]
 
 _NAMES = ("intrinsics.json", "intrinsic.json", "camera_intrinsic.json", "camera_intrinsics.json")
 
@@ -56,6 +56,28 @@ def camera_of(
         InputError: Nothing tells the intrinsics, or what tells them is faulty or of another size.
     """
     width, height = size
+    given = given_camera(path, size, reading)
+    if given is not None:
+        return given
+    found = find_intrinsics(folders)
+    if found is not None:
+        return read_intrinsics(found, size), found.name
+    for sensor, sizes in NOMINAL.items():
+        if size in sizes:
+            return Camera(width, height, *sizes[size]), f"guessed from the size {width}×{height}: {sensor}"
+    raise InputError(
+        f"{path} has neither camera.json nor intrinsics.json, and no known camera has images of {width}×{height}. "
+        "Add intrinsics.json with width, height and intrinsic_matrix, or give fx, fy, cx and cy (--reading.fx)."
+    )
+
+
+def given_camera(path: Path, size: tuple[int, int], reading: ReadingSettings) -> tuple[Camera, str] | None:
+    """The camera that the settings state, and how they do; None where they leave it open.
+
+    Raises:
+        InputError: A file of intrinsics is faulty or of another size, or the sensor has no such images.
+    """
+    width, height = size
     if reading.fx is not None:
         assert reading.fy is not None
         assert reading.cx is not None
@@ -71,16 +93,7 @@ def camera_of(
                 "Give fx, fy, cx and cy, or another sensor."
             )
         return Camera(width, height, *NOMINAL[reading.sensor][size]), f"nominal of {reading.sensor}, given"
-    found = find_intrinsics(folders)
-    if found is not None:
-        return read_intrinsics(found, size), found.name
-    for sensor, sizes in NOMINAL.items():
-        if size in sizes:
-            return Camera(width, height, *sizes[size]), f"guessed from the size {width}×{height}: {sensor}"
-    raise InputError(
-        f"{path} has neither camera.json nor intrinsics.json, and no known camera has images of {width}×{height}. "
-        "Add intrinsics.json with width, height and intrinsic_matrix, or give fx, fy, cx and cy to spams convert."
-    )
+    return None
 
 
 def find_intrinsics(folders: tuple[Path, ...]) -> Path | None:

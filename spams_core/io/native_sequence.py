@@ -26,6 +26,7 @@ from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import new_folder
+from spams_core.io.intrinsics import given_camera
 from spams_core.io.ply import read_ply, write_ply
 from spams_core.io.source import MAX_PIXELS, ReadingSettings, Source
 
@@ -138,14 +139,16 @@ def holds_native(path: Path) -> bool:
 
 
 def open_native(path: Path, reading: ReadingSettings) -> Source:
-    """Open a recording as `open_sequence` does; settings other than the frames per second and the scale are refused.
+    """Open a recording as `open_sequence` does; what the settings state goes before camera.json.
 
     Raises:
-        InputError: The folder is invalid or incomplete, or settings contradict camera.json.
+        InputError: The folder is invalid or incomplete, or the intrinsics given are those of other images.
     """
-    if reading.intrinsics is not None or reading.sensor is not None or reading.fx is not None:
-        raise InputError(f"{path / 'camera.json'} states the intrinsics. Correct them there, or remove the file.")
     folder = open_sequence(path)
+    given = given_camera(path, (folder.camera.width, folder.camera.height), reading)
+    if given is not None:
+        pose = folder.camera.world_from_camera
+        folder = dataclasses.replace(folder, camera=dataclasses.replace(given[0], world_from_camera=pose))
     if reading.depth_scale is not None:
         folder = dataclasses.replace(folder, depth_scale=reading.depth_scale)
     return Source(
@@ -157,7 +160,7 @@ def open_native(path: Path, reading: ReadingSettings) -> Source:
         depth_m=folder.depth_m,
         mask=folder.mask if folder.has_mask else None,
         ground_truth=folder.ground_truth if folder.has_ground_truth else None,
-        intrinsics_from="camera.json",
+        intrinsics_from="camera.json" if given is None else given[1],
         scale_from="camera.json" if reading.depth_scale is None else "given",
         depth_scale=folder.depth_scale,
     )

@@ -21,6 +21,7 @@ from jaxtyping import Float
 
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
+from spams_core.io.intrinsics import given_camera
 from spams_core.io.poses import pose_from_quaternion, rest_note
 from spams_core.io.source import (
     DEFAULT_FPS,
@@ -96,11 +97,8 @@ def open_record3d(path: Path, reading: ReadingSettings) -> Source:
         raise InputError(f"{path} holds a frame twice. Export it again.")
     places = tuple((entry.header_offset, entry.compress_size, entry.compress_type) for _, entry in numbered)
     width, height = _size(path, metadata, places)
-    camera = _camera(path, metadata, width, height)
-    if reading.intrinsics is not None or reading.sensor is not None:
-        raise InputError(f"{path} has its own intrinsics. Leave out file and sensor, or give fx, fy, cx and cy.")
-    if reading.fx is not None:
-        camera = Camera(width, height, reading.fx, reading.fy or 0, reading.cx or 0, reading.cy or 0)
+    given = given_camera(path, (width, height), reading)
+    camera = _camera(path, metadata, width, height) if given is None else given[0]
     notes: tuple[str, ...] = ()
     poses = _numbers(metadata.get("poses"), 7)
     if poses is not None and len(poses):
@@ -116,7 +114,7 @@ def open_record3d(path: Path, reading: ReadingSettings) -> Source:
         fps=reading.fps or min(fps, 10_000.0),
         frame_names=tuple(str(number) for number, _ in numbered),
         depth_m=_Frames(path, width, height, places).depth_m,
-        intrinsics_from="the file" if reading.fx is None else "given",
+        intrinsics_from="the file" if given is None else given[1],
         scale_from="the format is metric",
         times_s=times_s,
         notes=notes,

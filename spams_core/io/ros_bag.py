@@ -218,13 +218,13 @@ def _camera(path: Path, size: tuple[int, int], info: _Place | None, reading: Rea
     if (message.width, message.height) != size:
         raise InputError(
             f"{path}: its intrinsics are for {message.width}×{message.height}, its depth is {size[0]}×{size[1]}. "
-            "Give fx, fy, cx and cy to spams convert."
+            "Give fx, fy, cx and cy (--reading.fx)."
         )
     k = np.asarray(message.K, dtype=np.float64)
     try:
         return Camera(*size, k[0], k[4], k[2], k[5]), "the file's camera_info"
     except InputError as error:
-        raise InputError(f"{path}: its camera_info is unusable. Give fx, fy, cx and cy to spams convert.") from error
+        raise InputError(f"{path}: its camera_info is unusable. Give fx, fy, cx and cy (--reading.fx).") from error
 
 
 def _scale(path: Path, first: _Place, unit: _Place | None, reading: ReadingSettings) -> tuple[float, str]:
@@ -234,6 +234,6 @@ def _scale(path: Path, first: _Place, unit: _Place | None, reading: ReadingSetti
     if unit is not None and encoding != "32FC1":
         scale = float(_decoded(path, "Depth Units", unit, _FLOAT).data)
         if not 1e-6 < scale <= 1:
-            raise InputError(f"{path}: {scale:g} metres per depth unit cannot be. Give depth_scale to spams convert.")
+            raise InputError(f"{path}: {scale:g} metres per depth unit cannot be. Give it (--reading.depth-scale).")
         return scale, "the file's Depth Units"
     return _ENCODINGS[encoding][1], "the usual one of its encoding " + encoding

@@ -18,6 +18,7 @@ from jaxtyping import Float
 
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
+from spams_core.io.intrinsics import given_camera
 from spams_core.io.poses import Y_UP_FROM_Z_UP, rest_note, rigid_pose
 from spams_core.io.source import (
     DEFAULT_FPS,
@@ -97,12 +98,14 @@ def open_scannet(path: Path, reading: ReadingSettings) -> Source:
             places, poses, times_us = _list_frames(path, file, count)
     except OSError as error:
         raise InputError(f"{path} cannot be read ({error.strerror or error}). Give a readable file.") from error
-    if reading.intrinsics is not None or reading.sensor is not None or reading.fx is not None:
-        raise InputError(f"{path} carries its intrinsics. Leave out those given.")
     matrix = np.array(fields[32:48], dtype=np.float64).reshape(4, 4)
-    if not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise InputError(f"{path} has no usable intrinsics of the depth camera. Copy the file again.")
-    camera = Camera(width, height, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
+    given = given_camera(path, (width, height), reading)
+    if given is not None:
+        camera = given[0]
+    elif not np.isfinite(matrix).all() or matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
+        raise InputError(f"{path} has no usable intrinsics of the depth camera. Copy the file again, or give them.")
+    else:
+        camera = Camera(width, height, matrix[0, 0], matrix[1, 1], matrix[0, 2], matrix[1, 2])
     known = [pose for pose in (rigid_pose(path, each) for each in poses) if pose is not None]
     if known:
         camera = dataclasses.replace(camera, world_from_camera=Y_UP_FROM_Z_UP @ known[0])
@@ -116,7 +119,7 @@ def open_scannet(path: Path, reading: ReadingSettings) -> Source:
         fps=reading.fps or (fps_of(times_s) if ascending else DEFAULT_FPS),
         frame_names=tuple(f"{t:06d}" for t in range(count)),
         depth_m=frames.depth_m,
-        intrinsics_from="the file",
+        intrinsics_from="the file" if given is None else given[1],
         scale_from="given" if reading.depth_scale else f"the file's {shift:g} units per metre",
         depth_scale=frames.scale,
         times_s=tuple(times_s.tolist()) if ascending else None,

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -20,6 +20,7 @@ __all__ = [
     "ReadingSettings",
     "SensorName",
     "Source",
+    "Up",
     "check_pixels",
     "contained",
     "depth_in_metres",
@@ -39,6 +40,8 @@ _FARTHEST_M = 100.0
 DEFAULT_FPS = 30.0
 
 SensorName = Literal["kinect_v1", "kinect_v2", "azure_kinect", "realsense_d400"]
+
+Up = Literal["recorded", "floor", "top", "bottom", "left", "right"]
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,11 @@ class ReadingSettings:
     """Metres per unit of the depth images, such as 0.001 for millimetres."""
     fps: float | None = None
     """Frames per second."""
+    mirrored: bool = False
+    """The images are mirrored, left for right; turn them back."""
+    up: Up = "recorded"
+    """What is up in the world: as recorded; as recorded, levelled by the floor that is seen; or one side of the images,
+    whatever pose was recorded, levelled by the floor where one is seen."""
 
     def __post_init__(self) -> None:
         given = [value for value in (self.fx, self.fy, self.cx, self.cy) if value is not None]
@@ -76,6 +84,8 @@ class ReadingSettings:
             )
         if self.fps is not None and not 0 < self.fps <= 10_000:
             raise InputError(f"reading: fps is {self.fps:g}; it must be above 0 and at most 10,000. Correct it.")
+        if self.up not in get_args(Up):
+            raise InputError(f"reading: up is {self.up!r}. Choose one of: {', '.join(get_args(Up))}.")
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ class Source:
         scale_from: How the scale was found, for people.
         times_s: Timestamp of each frame in seconds, or None where the recording has none.
         notes: What a user should know about this recording, whole sentences.
+        reading: What was given when it was opened.
     """
 
     path: Path
@@ -113,6 +124,7 @@ class Source:
     ground_truth: Callable[[int], Mesh] | None = None
     times_s: tuple[float, ...] | None = None
     notes: tuple[str, ...] = ()
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
 
 
 def depth_in_metres(units: np.ndarray[Any, Any], scale: float) -> Float[np.ndarray, "H W"]:

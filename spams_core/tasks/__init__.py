@@ -40,11 +40,13 @@ class TaskRow:
         name: Its command, its module in `spams_core.tasks` and its function there.
         help: What it does, in one line.
         summary: Result → what `--json` prints.
+        text: Result → lines for people; None where the summary's lines will do.
     """
 
     name: str
     help: str
     summary: Callable[[Any], dict[str, Any]] = summarize
+    text: Callable[[Any], list[str]] | None = None
 
     @property
     def settings(self) -> type[Any]:
@@ -104,7 +106,11 @@ _ROWS = (
         "export", "Write a fit for other programs: meshes, animations, a rig, tables, a player.", _summarize_export
     ),
     TaskRow("benchmark", "Fit and measure a fixed suite of recordings."),
-    TaskRow("inspect", "Examine a recording: scale, size, tilt, gaps, and what would spoil a fit."),
+    TaskRow(
+        "inspect",
+        "Examine a recording: scale, size, tilt, gaps, and what would spoil a fit.",
+        text=lambda findings: findings.text(),
+    ),
     TaskRow("convert", "Write a recording of any format as a folder of the native one."),
     TaskRow("info", "Say what a folder holds, or what comes with the program."),
 )

@@ -126,5 +126,6 @@ def method_fit(
         device=device,
         seed=seed,
         solve=replace(PRESETS[preset], **row.solve),
+        saved="ignore",
     )
     return replace(settings, **row.fit)

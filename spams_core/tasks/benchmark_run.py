@@ -91,7 +91,7 @@ def require_same_fit(settings: FitSettings) -> None:
     manifest = read_archive(settings.out, "fit").manifest
     assert settings.model is not None
     found = {**_flat(manifest["settings"]), **_flat({"hash": manifest["inputs"]})}
-    hashes = input_hashes(settings.sequence, settings.model, settings.method)
+    hashes = input_hashes(settings.sequence, settings.model, settings.method, settings.reading)
     wanted = {**_flat(json.loads(json.dumps(settings_to_dict(settings)))), **_flat({"hash": hashes})}
     for place in ("sequence", "out", "model"):  # compared by what lies there
         found.pop(place, None), wanted.pop(place)

@@ -9,7 +9,10 @@ from typing import Any
 
 from tyro.conf import Positional
 
+from spams_core.data.isolation import isolate
 from spams_core.data.recording import ReadingSettings, as_sequence, open_source
+from spams_core.data.saved_settings import Saved, with_saved
+from spams_core.data.subject import SubjectSettings
 from spams_core.io.archive import require_new
 from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import Progress, Task
@@ -32,8 +35,12 @@ class ConvertSettings:
     """Frames to write, as a:b:step or one number."""
     out_depth_scale: float = 0.001
     """Metres per unit of the depth images that are written."""
+    subject: SubjectSettings = field(default_factory=SubjectSettings)
+    """Which readings belong to the subject; where this says something, the new folder has masks of it."""
     reading: ReadingSettings = field(default_factory=ReadingSettings)
-    """What the recording leaves open."""
+    """What the recording leaves open, or states wrongly."""
+    saved: Saved = "use"
+    """Whether settings that the window saved beside the recording, as NAME.subject.json, count where none are given."""
 
     def __post_init__(self) -> None:
         # The same bounds as for reading.
@@ -50,8 +57,10 @@ def convert(settings: ConvertSettings) -> Task[dict[str, Any]]:
         InputError: The recording is faulty, the frames choose nothing, or `out` exists or cannot be written.
     """
     require_new(settings.out)
-    source = open_source(settings.recording, settings.reading)
-    sequence = as_sequence(source)
+    known = with_saved(settings.recording, settings.saved, settings.subject, settings.reading)
+    source = open_source(settings.recording, known.reading)
+    sequence = isolate(as_sequence(source), known.subject)
+    masked = source.mask is not None or not known.subject.changes_nothing
     frames = parse_frames(settings.frames, sequence.frame_count)
     notes = {
         "converted_from": settings.recording.name,
@@ -66,7 +75,7 @@ def convert(settings: ConvertSettings) -> Task[dict[str, Any]]:
         for count, t in enumerate(frames):
             append(
                 sequence.read_depth_m(t),
-                None if source.mask is None else sequence.read_mask(t),
+                sequence.read_mask(t) if masked else None,
                 None if sequence.read_ground_truth is None else sequence.read_ground_truth(t),
             )
             yield Progress(count + 1, len(frames), f"Write frame {sequence.frame_names[t]}")

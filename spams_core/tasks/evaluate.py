@@ -15,6 +15,7 @@ from tyro.conf import Positional
 from spams_core.data.fit import Fit, FrameObservation, read_fit
 from spams_core.data.isolation import fitted_subject
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
+from spams_core.data.saved_settings import fitted_reading
 from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_silhouette
 from spams_core.data.synthetic_bodies import PART_NAMES
 from spams_core.device import DeviceName, choose_device
@@ -202,7 +203,7 @@ def _read_truth(settings: EvaluateSettings, fit: Fit) -> DepthSequence | None:
         return None
     if settings.against is None and not path.exists():
         raise InputError(f"{settings.fit} was made from {path}, which is gone. Give its present place with --against.")
-    sequence = read_sequence(path, fitted_subject(fit.manifest))
+    sequence = read_sequence(path, fitted_subject(fit.manifest), fitted_reading(fit.manifest))
     last = int(fit.frame_indices.max())
     if last >= sequence.frame_count:
         raise InputError(

@@ -15,7 +15,8 @@ import torch
 from tyro.conf import Positional
 
 from spams_core.data.fit import Fit, write_fit
-from spams_core.data.recording import read_sequence
+from spams_core.data.recording import ReadingSettings, read_sequence
+from spams_core.data.saved_settings import Saved, with_saved
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
@@ -100,6 +101,10 @@ class FitSettings:
     """Seed of every random draw."""
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     """Which readings belong to the subject."""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    """What the recording leaves open, or states wrongly."""
+    saved: Saved = "use"
+    """Whether settings that the window saved beside the recording, as NAME.subject.json, count where none are given."""
     solve: SolveSettings | None = None
     """Weights and lengths in detail; without it the preset's."""
     start_from: Path | None = None
@@ -139,7 +144,9 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     if settings.start_from is not None:
         return (yield from refit(settings, solve, controls))
     require_new(settings.out)
-    sequence = read_sequence(settings.sequence, settings.subject)
+    known = with_saved(settings.sequence, settings.saved, settings.subject, settings.reading)
+    settings = dataclasses.replace(settings, subject=known.subject, reading=known.reading, saved="ignore")
+    sequence = read_sequence(settings.sequence, settings.subject, settings.reading)
     chosen = parse_frames(settings.frames, sequence.frame_count)
     frames, interval_s = np.asarray(chosen), chosen.step / sequence.fps
     model = settings.model or default_model(settings.method)
@@ -184,9 +191,10 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         "sequence": str(Path(settings.sequence).resolve()),
         "sequence_name": sequence.name,
         "subject": settings_to_dict(settings.subject),
+        "reading": settings_to_dict(settings.reading),
         "fps": sequence.fps,
         "model": str(Path(model).resolve()),
-        "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method),
+        "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method, settings.reading),
         "part_names": list(spam.settings.part_names),
         "loss_names": list(solution.loss_names),
         "weight_changes": [dataclasses.asdict(change) for change in solution.weight_changes],

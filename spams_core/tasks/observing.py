@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from jaxtyping import Int
 
-from spams_core.data.recording import read_sequence, read_subject, read_true_parts
+from spams_core.data.recording import ReadingSettings, read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import DepthSequence, SubjectPoints
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
@@ -148,7 +148,7 @@ def _observe(
     )
 
 
-def input_hashes(sequence: Path, model: Path, method: Method) -> dict[str, str]:
+def input_hashes(sequence: Path, model: Path, method: Method, reading: ReadingSettings | None = None) -> dict[str, str]:
     """Hashes of what a fit is made from: the camera, the model's networks, and the segmenter where it is borrowed."""
     files = {"camera": sequence / "camera.json"} if (sequence / "camera.json").is_file() else {}
     files |= {f"model/{part.parent.name}": part for part in sorted(model.glob("*/arrays.safetensors"))}
@@ -157,6 +157,6 @@ def input_hashes(sequence: Path, model: Path, method: Method) -> dict[str, str]:
         files["bundled/segmenter"] = labeller / "arrays.safetensors"
     hashes = {name: hash_file(path) for name, path in files.items()}
     if "camera" not in hashes:
-        camera = json.dumps(json_ready(read_sequence(sequence).camera), sort_keys=True)
+        camera = json.dumps(json_ready(read_sequence(sequence, reading=reading).camera), sort_keys=True)
         hashes["camera"] = hashlib.sha256(camera.encode()).hexdigest()
     return hashes

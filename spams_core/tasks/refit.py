@@ -14,6 +14,7 @@ from jaxtyping import Int
 
 from spams_core.data.fit import Fit, read_fit, write_fit
 from spams_core.data.recording import read_sequence
+from spams_core.data.saved_settings import fitted_reading
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import choose_device
 from spams_core.errors import InputError
@@ -58,8 +59,10 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     device = choose_device(settings.device)
     require_new(settings.out)
     before = read_fit(start_from)
-    settings = dataclasses.replace(settings, subject=_subject_of(settings, before))
-    sequence = read_sequence(settings.sequence, settings.subject)
+    settings = dataclasses.replace(
+        settings, subject=_subject_of(settings, before), reading=fitted_reading(before.manifest), saved="ignore"
+    )
+    sequence = read_sequence(settings.sequence, settings.subject, settings.reading)
     rows = _chosen_rows(settings, before, sequence.frame_count)
     parts = _chosen_parts(settings, before)
     model = settings.model or _model_of(before) or default_model(settings.method)
@@ -116,6 +119,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         **before.manifest,
         "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
         "subject": settings_to_dict(settings.subject),
+        "reading": settings_to_dict(settings.reading),
         "inputs": hashes,
         "loss_names": list(solution.loss_names),
         "weight_changes": [dataclasses.asdict(change) for change in solution.weight_changes],
@@ -182,7 +186,10 @@ def _require_same_inputs(settings: FitSettings, before: Fit, model: Path) -> dic
     """The hashes of recording and model, which must be those that the fit was made from."""
     if before.manifest.get("method", settings.method) != settings.method:
         raise InputError(f"{settings.start_from} was fitted with --method {before.manifest['method']}. Give the same.")
-    hashes, known = input_hashes(settings.sequence, model, settings.method), before.manifest.get("inputs") or {}
+    hashes, known = (
+        input_hashes(settings.sequence, model, settings.method, settings.reading),
+        before.manifest.get("inputs") or {},
+    )
     for name, value in hashes.items():
         if known.get(name) != value:
             what = f"recording than {settings.sequence}" if name == "camera" else f"model than {model}"

@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from tyro.conf import Positional
 
-from spams_core.data.recording import read_sequence, read_subject, read_true_parts
+from spams_core.data.recording import ReadingSettings, read_sequence, read_subject, read_true_parts
+from spams_core.data.saved_settings import Saved, with_saved
 from spams_core.data.sequence import SubjectPoints
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
@@ -51,6 +52,10 @@ class SegmentSettings:
     """Seeds the choice of the points that the network sees."""
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     """Which readings belong to the subject."""
+    reading: ReadingSettings = field(default_factory=ReadingSettings)
+    """What the recording leaves open, or states wrongly."""
+    saved: Saved = "use"
+    """Whether settings that the window saved beside the recording, as NAME.subject.json, count where none are given."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,8 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
     device = choose_device(settings.device)
     if settings.out is not None:
         require_new(settings.out)
-    sequence = read_sequence(settings.sequence, settings.subject)
+    known = with_saved(settings.sequence, settings.saved, settings.subject, settings.reading)
+    sequence = read_sequence(settings.sequence, known.subject, known.reading)
     frames = parse_frames(settings.frames, sequence.frame_count)
     model = (settings.model or resource_path("models/human")) / "segmenter"
     segmenter = read_segmenter(model, device)

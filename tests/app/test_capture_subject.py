@@ -15,6 +15,9 @@ from PySide6.QtWidgets import QApplication, QFileDialog
 from scenes import STANDER, WALKER, Shot, write_scene
 
 from spams_core.data.subject import SubjectSettings
+from spams_core.progress import run_to_end
+from spams_core.tasks import TASKS
+from spams_core.tasks.inspect import InspectSettings
 
 Opened = Callable[[Path], Any]
 FRAMES = 6
@@ -205,29 +208,44 @@ def test_parts_are_labelled_anew_for_another_subject(
     monkeypatch.setattr(capture.jobs, "start_labelling", lambda *given: (asked.append(given), start(*given)))
     capture.capture_workspace.panel.floor.click()
     qtbot.waitUntil(lambda: len(asked) == 1, timeout=5_000)
-    assert asked[0] == (room[0], 0, subject(capture))
+    assert asked[0] == (capture.session.sequence, 0)
     qtbot.waitUntil(lambda: capture.session.cloud.labels is not None, timeout=5_000)
 
 
 def test_facts_follow_the_subject(capture: Any, room: tuple[Path, list[Shot]], qtbot: Any) -> None:
-    card = capture.capture_workspace.facts
-    qtbot.waitUntil(lambda: card.values["Images"].text() == "240 × 200 pixels", timeout=10_000)
-    assert card.values["Duration"].text() == "6 frames, 15 fps, 0.4 s"
-    assert card.values["Floor"].text() == "found"
-    assert card.values["Camera"].text() == "looks 14° downwards, 1.67 m above the floor"
+    view = capture.capture_workspace.facts.view
+    qtbot.waitUntil(lambda: "Images" in view.values, timeout=20_000)
+    values = {title: value.text() for title, value in view.values.items()}
+    assert values["Images"] == "240 × 200 pixels"
+    assert values["Duration"] == "6 frames, 15 fps, 0.4 s"
+    assert values["Floor"] == "found, level"
+    assert values["Camera"] == "looks 14° downwards, 1.67 m above the floor"
     for extra in ("", " and" * 30):  # however many lines a value takes
-        card.values["Distance"].setText(card.values["Distance"].text() + extra)
+        view.values["Distance"].setText(view.values["Distance"].text() + extra)
         QTest.qWait(50)
-        for value in card.values.values():
+        for value in view.values.values():
             assert value.height() >= value.heightForWidth(value.width()), value.text()
-    assert "touches the image's border" in card.problem.text()
-    assert "depth_scale in camera.json is wrong" in card.problem.text()  # a room is no person
+    assert "the background counts as the subject" in view.problem.text()
     capture.capture_workspace.subject.pick(*middle_of(room[1][0], WALKER))
     settled(capture, qtbot, lambda settings: settings.keep == "picked")
-    qtbot.waitUntil(lambda: card.values["Subject"].text().startswith("1.6"), timeout=10_000)
-    assert not card.problem.isVisible()
+    qtbot.waitUntil(lambda: "Subject" in view.values, timeout=20_000)
+    assert view.values["Subject"].text().startswith("1.6")
+    assert not view.problem.isVisible()
+    assert not view.values["What is seen"].isVisible()
     capture.documents.close_all()
-    assert card.values["Subject"].text() == "–"
+    assert not view.values["Subject"].isVisible()
+
+
+def test_card_and_command_line_say_the_same(capture: Any, room: tuple[Path, list[Shot]], qtbot: Any) -> None:
+    view = capture.capture_workspace.facts.view
+    qtbot.waitUntil(lambda: "Images" in view.values, timeout=20_000)
+    task = TASKS["inspect"]
+    assert task.text is not None
+    lines = task.text(run_to_end(task.function(InspectSettings(room[0]))))
+    for line, (title, value) in zip(lines, view.values.items(), strict=False):
+        assert line.split(maxsplit=len(title.split())) == [*title.split(), value.text()]
+    warned = [f"! {text}" for text in view.problem.text().split("\n\n")]
+    assert lines[len(view.values) :] == ["", *warned]
 
 
 def test_a_slider_does_not_forget_a_box_on_its_way(capture: Any, qtbot: Any) -> None:

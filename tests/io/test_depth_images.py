@@ -296,7 +296,7 @@ def test_settings_out_of_range_are_refused():
     for wrong in ({"fx": 1.0}, {"depth_scale": 1000.0}, {"fps": 0.0}, {"fx": -1.0, "fy": 1.0, "cx": 1.0, "cy": 1.0}):
         with pytest.raises(InputError, match="reading"):
             ReadingSettings(**wrong)
-    assert len(dataclasses.fields(ReadingSettings)) == 8
+    assert len(dataclasses.fields(ReadingSettings)) == 10
 
 
 SEEDS = {}

@@ -125,8 +125,8 @@ def test_mutated_files_are_read_or_refused(seed, mutation):
     read_or_refuse(path)
 
 
-def test_intrinsics_that_would_be_ignored_are_refused(tmp_path):
+def test_given_intrinsics_count(tmp_path):
     path = write_r3d(tmp_path / "walk.r3d", compress=bytes)
-    with pytest.raises(InputError, match=r"walk\.r3d has its own intrinsics"):
+    with pytest.raises(InputError, match="its images are 32×24, but those of kinect_v1"):
         open_source(path, ReadingSettings(sensor="kinect_v1"))
     assert open_source(path, ReadingSettings(fx=9, fy=8, cx=7, cy=6)).camera.fy == 8

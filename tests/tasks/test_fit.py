@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from foreign_recordings import write_images, write_intrinsics
+from PIL import Image
 from recordings import write_ball
 
 from spams_core.data.fit import Fit, MatchReason, read_fit
 from spams_core.data.isolation import fitted_subject
-from spams_core.data.recording import read_sequence
+from spams_core.data.recording import ReadingSettings, read_sequence
+from spams_core.data.saved_settings import SavedSettings, fitted_reading, saved_path, saved_text
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.fitting.settings import SolveSettings
@@ -75,6 +77,32 @@ def test_the_subject_of_a_fit_is_isolated_and_recorded(tmp_path: Path):
     assert fitted_subject(read_fit(tmp_path / "fit").manifest) == subject
     measured = run_to_end(evaluate(EvaluateSettings(tmp_path / "fit"))).mean
     assert measured["silhouette_iou"] > 0.7  # against wall and all it would be below 0.1
+
+
+def test_a_fit_keeps_how_its_recording_was_read(tmp_path: Path):
+    """The demo mirrored, with wrong intrinsics and a wrong scale, all of which is put right beside it."""
+    recording = tmp_path / "demo"
+    shutil.copytree(DEMO, recording, ignore=shutil.ignore_patterns("ground_truth", "labels"))
+    camera = json.loads((recording / "camera.json").read_text())
+    (recording / "camera.json").write_text(json.dumps(camera | {"fx": 500, "depth_scale": 0.0001}))
+    for file in (*(recording / "depth").iterdir(), *(recording / "mask").iterdir()):
+        Image.open(file).transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(file)
+    names = ("fx", "fy", "cx", "cy")
+    right = ReadingSettings(**{name: camera[name] for name in names}, depth_scale=0.001, mirrored=True)
+    saved_path(recording).write_text(saved_text("demo", SavedSettings(reading=right)))
+    result = run_to_end(fit(FitSettings(recording, tmp_path / "fit", frames="0", solve=SHORT)))
+    assert fitted_reading(read_fit(tmp_path / "fit").manifest) == right
+    straight = run_to_end(fit(FitSettings(DEMO, tmp_path / "straight", frames="0", solve=SHORT)))
+    assert np.abs(result.vertices_world - straight.vertices_world).max() < 1e-5
+    iou = [
+        run_to_end(evaluate(EvaluateSettings(tmp_path / name))).mean["silhouette_iou"] for name in ("fit", "straight")
+    ]
+    assert iou[0] == pytest.approx(iou[1], abs=0.01)
+    # Refitted without a word about the reading, it is read in the same way.
+    saved_path(recording).unlink()
+    run_to_end(fit(FitSettings(recording, tmp_path / "two", frames="0:2", solve=SHORT, reading=right)))
+    again = FitSettings(recording, tmp_path / "again", frames="1", solve=SHORT, start_from=tmp_path / "two")
+    assert fitted_reading(run_to_end(fit(again)).manifest) == right
 
 
 def test_one_topology_and_every_array_survives_the_archive(demo_fit: Path):

@@ -7,7 +7,7 @@ import pytest
 from foreign_recordings import write_bag, write_images, write_tum
 from PIL import Image
 
-from spams_core.data.inspection import count_people, inspect_times
+from spams_core.data.doctor import count_people, examine_times
 from spams_core.data.recording import ReadingSettings
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
@@ -33,20 +33,20 @@ def record(path, frames, camera=CAMERA, masks=None, **options):
 
 
 def examine(path, **reading):
-    return run_to_end(inspect(InspectSettings(path, reading=ReadingSettings(**reading))))
+    return run_to_end(inspect(InspectSettings(path, reading=ReadingSettings(**reading)))).summary()
 
 
 def test_a_good_recording_gives_no_warning(tmp_path):
     told = examine(record(tmp_path / "r", [standing(2.5 + 0.001 * t) for t in range(20)]))
     assert told["warnings"] == {}
-    assert (told["format"], told["frames"], told["looked_at"], told["people"]) == ("native", 20, 16, 1)
-    # Pixels are 2 cm wide, and a hundredth is cut off at both ends.
-    assert told["subject_height_m"] == pytest.approx(1.7 * 0.98, abs=0.03)
-    assert told["distance_m"] == pytest.approx(2.5, abs=0.1)
+    assert (told["format"], told["frames"], len(told["looked_at"]), told["people"]) == ("native", 20, 8, 1)
+    # Pixels are 2 cm wide.
+    assert told["size_m"] == pytest.approx([0.45, 1.7, 0], abs=0.04)
+    assert told["depth_range_m"] == pytest.approx([2.5, 2.52], abs=0.01)
     assert (told["intrinsics_from"], told["depth_scale_from"]) == ("camera.json", "camera.json")
     assert told["lean_deg"] < 1
     assert told["floor_tilt_deg"] is None
-    assert told["missing_share"] == 0
+    assert told["gap_share"] == 0
     json.dumps(told)
 
 
@@ -55,9 +55,9 @@ def test_a_person_of_17_metres_has_a_wrong_scale(tmp_path):
     camera = json.loads((path / "camera.json").read_text())
     (path / "camera.json").write_text(json.dumps(camera | {"depth_scale": 0.01}))
     told = examine(path)
-    assert told["subject_height_m"] == pytest.approx(16.7, abs=0.3)
-    assert told["warnings"]["scale"].startswith("The subject is 16.")
-    assert "With depth_scale 0.001 instead of 0.01 it would be 1.6" in told["warnings"]["scale"]
+    assert told["size_m"][1] == pytest.approx(17, abs=0.3)
+    assert told["warnings"]["scale"].startswith("The subject is 1")
+    assert "With a depth scale of 0.001 instead of 0.01 it would be 1." in told["warnings"]["scale"]
     assert "scale" not in examine(path, depth_scale=0.001)["warnings"]
 
 
@@ -95,19 +95,19 @@ def test_a_turned_image_leans(tmp_path):
 def test_background_border_clipping_and_holes(tmp_path):
     room = np.tile(np.linspace(2, 4, 160), (144, 1))
     told = examine(record(tmp_path / "room", [room]))
-    assert told["background_removed"] is False
-    assert "Add masks" in told["warnings"]["background"]
+    assert told["has_background"] is True
+    assert "or add masks" in told["warnings"]["background"]
     assert told["people"] is None
     assert examine(record(tmp_path / "masked", [room], masks=[standing() > 0]))["warnings"].get("background") is None
     assert "(bottom, top)" in examine(record(tmp_path / "cut", [standing(1.2)]))["warnings"]["border"]
     limit = standing()
     limit[:, 120:150] = 9.0
     assert examine(record(tmp_path / "limit", [limit]))["warnings"]["clipping"].startswith(
-        "In 1 frames readings pile up"
+        "In 1 of 1 frames readings pile up"
     )
     holes = standing()
     holes[60:80, 70:90] = 0
-    assert examine(record(tmp_path / "holes", [holes], masks=[standing() > 0]))["missing_share"] == pytest.approx(
+    assert examine(record(tmp_path / "holes", [holes], masks=[standing() > 0]))["gap_share"] == pytest.approx(
         0.2, abs=0.05
     )
 
@@ -115,10 +115,10 @@ def test_background_border_clipping_and_holes(tmp_path):
 def test_dropped_and_repeated_frames_are_counted(tmp_path):
     pytest.importorskip("rosbags", reason="bags need the extra `bag`")
     told = examine(write_bag(tmp_path / "walk.bag", times_s=(0.0, 0.04, 0.04, 0.08, 0.2)))
-    assert (told["repeated_timestamps"], told["missing_frames"]) == (1, 2)
+    assert (told["repeated_times"], told["missing_frames"]) == (1, 2)
     assert told["warnings"]["dropped"].startswith("2 frames are missing")
-    assert inspect_times(None, ("a_1", "a_2", "a_5", "a_6")).missing == 2
-    assert inspect_times(None, ("a", "b")) is None
+    assert examine_times(None, ("a_1", "a_2", "a_5", "a_6")).missing == 2
+    assert examine_times(None, ("a", "b")) is None
     frozen = examine(record(tmp_path / "frozen", [standing()] * 3))
     assert frozen["frozen_frames"] == 2
 
@@ -138,7 +138,7 @@ def test_single_bad_frames_are_counted_and_all_bad_ones_refused(tmp_path):
     cut = (path / "depth" / "1.png").read_bytes()[:-30]
     (path / "depth" / "1.png").write_bytes(cut)
     told = examine(path)
-    assert told["unreadable_frames"] >= 1
+    assert len(told["unreadable"]) >= 1
     assert "1.png is truncated" in told["warnings"]["unreadable"]
     for t in range(4):
         (path / "depth" / f"{t}.png").write_bytes(cut)
