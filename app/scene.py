@@ -65,6 +65,7 @@ class Scene(QObject):
         session.part_names_changed.connect(self._on_parts)
         for changed in (session.frame_changed, session.live_changed, session.fit_changed, session.edited_changed):
             changed.connect(self._on_body)
+        session.replayed_changed.connect(self._on_body)
         session.mean_body_changed.connect(self._on_body)
         session.body_paint_changed.connect(self._on_body)
         session.compared_changed.connect(self._on_body)
@@ -211,8 +212,8 @@ class Scene(QObject):
         session = self._session
         track, row = session.track, session.track_row(session.frame)
         colors_known = len(self._palette) > 0
-        if session.edited is not None and colors_known:
-            body = session.edited
+        body = session.replayed or session.edited
+        if body is not None and colors_known:
             self._draw(self.body, body.vertices_world, body.canonical)
         elif track is not None and row is not None and colors_known:
             paint = session.body_paint
@@ -247,8 +248,8 @@ class Scene(QObject):
 
     def _draw_canonical(self) -> None:
         session = self._session
-        source: EditedBody | Fit | Mesh | None = session.edited or (session.fit if session.live is None else None)
-        source = source or session.mean_body
+        source: EditedBody | Fit | Mesh | None = session.replayed or session.edited
+        source = source or (session.fit if session.live is None else None) or session.mean_body
         if source is None or not len(self._palette):
             self.canonical.clear()
             self._canonical_of = None
@@ -269,7 +270,7 @@ class Scene(QObject):
     def _draw_matches(self, row: int | None) -> None:
         """Lines from observed points to the vertices that they were paired with, and the one that was clicked."""
         session, fit = self._session, self._session.fit
-        wanted = session.show_matches and session.live is None and session.edited is None
+        wanted = session.show_matches and session.live is None and (session.replayed or session.edited) is None
         self.match_rows = None
         if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:
             self.matches.visible = self.picked.visible = False
