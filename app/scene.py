@@ -49,13 +49,13 @@ class Scene(QObject):
         self.matches = LinesActor(width=3.5)
         self.picked = LinesActor(width=9.0)
         self.match_rows: tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]] | None = None
-        self.ghost, self.second = MeshActor(), MeshActor()
+        self.ghost, self.second, self.beyond = MeshActor(), MeshActor(), MeshActor()
         self.ghost.actor.GetProperty().SetOpacity(_GHOST_OPACITY)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
             (_INPUT, (self.floors[0], self.input_cloud, self.second)),
-            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost, self.beyond)),
             (_CANONICAL, (self.floors[2], self.canonical)),
         ):
             for part in actors:
@@ -237,7 +237,7 @@ class Scene(QObject):
         compared = self._session.compared
         frames = compared.fit.frame_indices if compared is not None else np.zeros(0, dtype=int)
         rows = np.nonzero(frames == self._session.frame)[0].tolist()
-        for actor, way in ((self.ghost, "ghost"), (self.second, "beside")):
+        for actor, way in ((self.ghost, "ghost"), (self.second, "beside"), (self.beyond, "wipe")):
             if compared is None or compared.show_as != way or not len(rows) or not len(self._palette):
                 actor.clear()
                 continue

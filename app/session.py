@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 CloudColors = Literal["part", "depth", "confidence"]
-CompareAs = Literal["ghost", "beside"]
+CompareAs = Literal["ghost", "beside", "wipe"]
 V = TypeVar("V")
 
 
@@ -96,7 +96,7 @@ class BodyPaint:
 
 @dataclass(frozen=True)
 class Compared:
-    """A second fit of the same recording, and where it is shown: over the first, or in the place of the input."""
+    """A second fit of the same recording, and where it is: over the first, in the input's place, or beyond a line."""
 
     fit: Fit
     show_as: CompareAs

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from app.inspect.matches_card import MatchesCard
     from app.inspect.metrics_table import MetricsTable
     from app.inspect.replay_bar import ReplayBar
+    from app.inspect.wipe import Wipe
     from app.main_window import MainWindow
     from spams_core.data.diagnosis import FrameDiagnosis
 
@@ -47,6 +48,7 @@ class InspectWorkspace(Workspace):
     table: MetricsTable | None = None
     compare_card: CompareCard | None = None
     replay_bar: ReplayBar | None = None
+    wipe: Wipe | None = None
     lacking: QLabel | None = None
 
     def __init__(self, window: MainWindow) -> None:
@@ -124,6 +126,7 @@ class InspectWorkspace(Workspace):
         from app.inspect.matches_card import MatchesCard
         from app.inspect.metrics_table import MetricsTable
         from app.inspect.replay_bar import ReplayBar
+        from app.inspect.wipe import Wipe
 
         self.colors_card = ColorsCard(self.colors, self._window.theme)
         self.matches_card = MatchesCard(self._window.session, self._window.theme)
@@ -133,6 +136,8 @@ class InspectWorkspace(Workspace):
         assert viewport is not None
         self.picker = MatchPicker(scene, viewport, self)
         self.picker.picked.connect(self._on_picked)
+        self.wipe = Wipe(scene, viewport)
+        self.wipe.set_theme(self._window.theme)
         self.compare_card = CompareCard(self._window.session, self.comparison)
         self.compare_card.open_requested.connect(self._window.commands.actions["inspect.compare"].trigger)
         self.depth_view = DepthView(self._window.session, self._window.theme)
@@ -270,6 +275,12 @@ class InspectWorkspace(Workspace):
         window.view_bar.set_title(0, "Second fit" if beside else None)
         if beside:
             self._set_beside(None)
+        if self.wipe is not None:
+            path, other = window.session.fit_path, self.comparison.path
+            names = (
+                found.name if found is not None else title for found, title in ((path, "First"), (other, "Second"))
+            )
+            self.wipe.set_on(compared is not None and compared.show_as == "wipe", *names)
 
     @Slot()
     def _on_replay(self) -> None:
@@ -320,6 +331,8 @@ class InspectWorkspace(Workspace):
             self.depth_view.set_theme(theme)
         if self.strips is not None:
             self.strips.set_theme(theme)
+        if self.wipe is not None:
+            self.wipe.set_theme(theme)
         if self.replay_bar is not None:
             self.replay_bar.set_theme(theme)
             self._on_replay()
@@ -334,6 +347,8 @@ class InspectWorkspace(Workspace):
             self.depth_view.close()
         if self.picker is not None:
             self.picker.close()
+        if self.wipe is not None:
+            self.wipe.close()
 
 
 def _write_table(
