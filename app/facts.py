@@ -30,6 +30,8 @@ def _input(session: Session) -> str:
 
 def _fit(session: Session, residual_mm: float | None, *, fitting: bool) -> str:
     track, row = session.track, session.track_row(session.frame)
+    if session.replayed is not None:
+        return f"round {session.replayed.round} of {session.replayed.rounds}"
     if session.edited is not None:
         return "edited, not saved" if session.fit is not None else "model body"
     if track is None or row is None:
@@ -45,6 +47,8 @@ def _fit(session: Session, residual_mm: float | None, *, fitting: bool) -> str:
 
 
 def _canonical(session: Session) -> str:
+    if session.replayed is not None:
+        return f"identity in round {session.replayed.round}"
     if session.edited is not None:
         return "preview" if session.edited.preview else "edited identity" if session.fit is not None else "model body"
     if session.fit is not None and session.live is None:

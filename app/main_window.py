@@ -218,7 +218,8 @@ class MainWindow(QMainWindow):
             session.show_matches_changed, session.cloud_colors_changed,
         ):  # fmt: skip
             changed.connect(self.commands.refresh)
-        session.edited_changed.connect(self._on_facts)
+        for changed in (session.edited_changed, session.replayed_changed):
+            changed.connect(self._on_facts)
         for changed in (session.cloud_colors_changed, session.body_paint_changed):
             changed.connect(self._on_painted)
         self.reader.cached_changed.connect(self._on_cached)

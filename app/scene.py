@@ -49,13 +49,13 @@ class Scene(QObject):
         self.matches = LinesActor(width=3.5)
         self.picked = LinesActor(width=9.0)
         self.match_rows: tuple[Int[np.ndarray, "N"], Float[np.ndarray, "N 3"], Float[np.ndarray, "N 3"]] | None = None
-        self.ghost, self.second = MeshActor(), MeshActor()
+        self.ghost, self.second, self.beyond = MeshActor(), MeshActor(), MeshActor()
         self.ghost.actor.GetProperty().SetOpacity(_GHOST_OPACITY)
         self.canonical = MeshActor()
         self.floors = [LinesActor(width=1.0, opacity=0.55) for _ in range(3)]
         for index, actors in (
             (_INPUT, (self.floors[0], self.input_cloud, self.second)),
-            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost)),
+            (_FIT, (self.floors[1], self.body, self.fit_cloud, self.matches, self.picked, self.ghost, self.beyond)),
             (_CANONICAL, (self.floors[2], self.canonical)),
         ):
             for part in actors:
@@ -65,6 +65,7 @@ class Scene(QObject):
         session.part_names_changed.connect(self._on_parts)
         for changed in (session.frame_changed, session.live_changed, session.fit_changed, session.edited_changed):
             changed.connect(self._on_body)
+        session.replayed_changed.connect(self._on_body)
         session.mean_body_changed.connect(self._on_body)
         session.body_paint_changed.connect(self._on_body)
         session.compared_changed.connect(self._on_body)
@@ -211,8 +212,8 @@ class Scene(QObject):
         session = self._session
         track, row = session.track, session.track_row(session.frame)
         colors_known = len(self._palette) > 0
-        if session.edited is not None and colors_known:
-            body = session.edited
+        body = session.replayed or session.edited
+        if body is not None and colors_known:
             self._draw(self.body, body.vertices_world, body.canonical)
         elif track is not None and row is not None and colors_known:
             paint = session.body_paint
@@ -236,7 +237,7 @@ class Scene(QObject):
         compared = self._session.compared
         frames = compared.fit.frame_indices if compared is not None else np.zeros(0, dtype=int)
         rows = np.nonzero(frames == self._session.frame)[0].tolist()
-        for actor, way in ((self.ghost, "ghost"), (self.second, "beside")):
+        for actor, way in ((self.ghost, "ghost"), (self.second, "beside"), (self.beyond, "wipe")):
             if compared is None or compared.show_as != way or not len(rows) or not len(self._palette):
                 actor.clear()
                 continue
@@ -247,8 +248,8 @@ class Scene(QObject):
 
     def _draw_canonical(self) -> None:
         session = self._session
-        source: EditedBody | Fit | Mesh | None = session.edited or (session.fit if session.live is None else None)
-        source = source or session.mean_body
+        source: EditedBody | Fit | Mesh | None = session.replayed or session.edited
+        source = source or (session.fit if session.live is None else None) or session.mean_body
         if source is None or not len(self._palette):
             self.canonical.clear()
             self._canonical_of = None
@@ -269,7 +270,7 @@ class Scene(QObject):
     def _draw_matches(self, row: int | None) -> None:
         """Lines from observed points to the vertices that they were paired with, and the one that was clicked."""
         session, fit = self._session, self._session.fit
-        wanted = session.show_matches and session.live is None and session.edited is None
+        wanted = session.show_matches and session.live is None and (session.replayed or session.edited) is None
         self.match_rows = None
         if not wanted or fit is None or row is None or fit.frame_indices[row] != session.frame:
             self.matches.visible = self.picked.visible = False

@@ -16,10 +16,20 @@ if TYPE_CHECKING:  # trimesh comes with these, and the window is up before it is
     from spams_core.data.sequence import DepthSequence
     from spams_core.geometry.mesh import Mesh
 
-__all__ = ["BodyPaint", "CloudColors", "CompareAs", "Compared", "EditedBody", "FrameCloud", "LiveFit", "Session"]
+__all__ = [
+    "BodyPaint",
+    "CloudColors",
+    "CompareAs",
+    "Compared",
+    "EditedBody",
+    "FrameCloud",
+    "LiveFit",
+    "ReplayedBody",
+    "Session",
+]
 
 CloudColors = Literal["part", "depth", "confidence"]
-CompareAs = Literal["ghost", "beside"]
+CompareAs = Literal["ghost", "beside", "wipe"]
 V = TypeVar("V")
 
 
@@ -62,6 +72,14 @@ class EditedBody:
 
 
 @dataclass(frozen=True)
+class ReplayedBody(EditedBody):
+    """The body of a frame as it was after a round of the fit, and which of how many rounds that is."""
+
+    round: int
+    rounds: int
+
+
+@dataclass(frozen=True)
 class BodyPaint:
     """Colours of the fitted mesh that say something about it, instead of those of its parts.
 
@@ -78,7 +96,7 @@ class BodyPaint:
 
 @dataclass(frozen=True)
 class Compared:
-    """A second fit of the same recording, and where it is shown: over the first, or in the place of the input."""
+    """A second fit of the same recording, and where it is: over the first, in the input's place, or beyond a line."""
 
     fit: Fit
     show_as: CompareAs
@@ -121,6 +139,7 @@ class Session(QObject):
     fit_path_changed = Signal(object)
     live_changed = Signal(object)
     edited_changed = Signal(object)
+    replayed_changed = Signal(object)
     mean_body_changed = Signal(object)
     body_paint_changed = Signal(object)
     compared_changed = Signal(object)
@@ -148,6 +167,8 @@ class Session(QObject):
     """The mesh of the fit that is running."""
     edited: _Field[EditedBody | None] = _Field(None)
     """What the sliders make of the body; None shows the fit as it is."""
+    replayed: _Field[ReplayedBody | None] = _Field(None)
+    """The body after an earlier round of the fit, instead of all others; None shows what is there now."""
     mean_body: _Field[Mesh | None] = _Field(None)
     """The model's mean shape in the canonical frame."""
     body_paint: _Field[BodyPaint | None] = _Field(None)
@@ -232,8 +253,9 @@ class Session(QObject):
         """The mesh in the fit's view, world frame, metres."""
         from spams_core.geometry.mesh import Mesh
 
-        if self.edited is not None:
-            return Mesh(self.edited.vertices_world, self.edited.canonical.faces, self.edited.canonical.vertex_parts)
+        decoded = self.replayed or self.edited
+        if decoded is not None:
+            return Mesh(decoded.vertices_world, decoded.canonical.faces, decoded.canonical.vertex_parts)
         row = self.track_row(self.frame)
         if self.track is not None and row is not None:
             return Mesh(self.track.vertices_world[row], self.track.faces, self.track.vertex_parts)

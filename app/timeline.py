@@ -206,6 +206,12 @@ class Timeline(QWidget):
         assert layout is not None
         layout.addWidget(strip)
 
+    def add_row(self, row: QWidget) -> None:
+        """Put something that counts no frames below everything."""
+        layout = self.layout()
+        assert layout is not None
+        layout.addWidget(row)
+
     def set_range(self, count: int, fps: float) -> None:
         """Frames and their rate."""
         self._count, self._fps = count, fps

@@ -9,6 +9,7 @@ import numpy as np
 import trimesh
 
 from spams_core.data.fit import Fit, write_fit
+from spams_core.data.fit_history import FitHistory, HistoryRecorder
 
 FRAMES = 5
 
@@ -52,6 +53,23 @@ def ball_fit(**manifest: Any) -> Fit:
         observed_offsets=np.arange(0, 4 * FRAMES + 1, 4, dtype=np.int32),
         loss_history=np.ones((3, 1), dtype=np.float32),
     )
+
+
+def ball_history() -> FitHistory:
+    """Three snapshots of `ball_fit`: all frames at the start, then the first and the last, then all as fitted."""
+    fit, recorder = ball_fit(), HistoryRecorder(3)
+    for k, (stage, rows) in enumerate(
+        (("start", range(FRAMES)), ("keyframes", (0, FRAMES - 1)), ("joint", range(FRAMES)))
+    ):
+        chosen, share = np.array(rows), k / 2
+        recorder.due(chosen)
+        recorder.record(
+            k + (k > 0), stage, share * fit.shape_codes, share * fit.pose_codes[chosen], fit.root_rotation[chosen],
+            fit.root_translation_m[chosen],
+        )  # fmt: skip
+    history = recorder.history()
+    assert history is not None
+    return history
 
 
 def write_ball_fit(path: Path, **manifest: Any) -> Path:

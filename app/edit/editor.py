@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from jaxtyping import Float
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.edit.decoding import FULL_RESOLUTION, PREVIEW_RESOLUTION, BodyRequest, decode_body, same_codes
 from app.edit.state import Codes, EditState, Kind, edited_codes
 from app.latest import Job, LatestWins
 from app.session import EditedBody, Session
@@ -28,21 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Codes", "Editor"]
 
-_PREVIEW_RESOLUTION = 64
-_FULL_RESOLUTION = 128
 _CACHED_MESHES = 6
-
-
-@dataclass(frozen=True)
-class _Request:
-    frame: int
-    shape: Float[np.ndarray, "Q Ds"]
-    pose: Float[np.ndarray, "Q Dp"]
-    root_rotation: Float[np.ndarray, "3 3"]
-    root_translation_m: Float[np.ndarray, "3"]
-    fitted: Fit | None
-    """The fit whose own canonical mesh belongs to these shape codes, or None."""
-    resolution: int
 
 
 class Editor(QObject):
@@ -121,7 +108,7 @@ class Editor(QObject):
         if self._loading is not None and not model.exists():
             return  # asked again when there is a model to compare with
         # A fit from another machine names a folder that is not here; the same code sizes tell the bundled model.
-        if model != self._model and (model.exists() or not _same_codes(self._bench, fit)):
+        if model != self._model and (model.exists() or not same_codes(self._bench, fit)):
             self.load(model, str(fit.manifest.get("method", "spam")))
 
     # --- edits ----------------------------------------------------------------------------------------------------
@@ -185,14 +172,14 @@ class Editor(QObject):
     def fit_codes(self) -> Codes | None:
         """The open fit's body in all its poses; None without one, or where the model is another."""
         fit = self._session.fit
-        if fit is None or self._session.live is not None or not _same_codes(self._bench, fit):
+        if fit is None or self._session.live is not None or not same_codes(self._bench, fit):
             return None
         return Codes("This fit, all frames", fit.shape_codes, fit.pose_codes[0], fit.pose_codes, fit.frame_indices)
 
     def fitted_codes(self, frame: int) -> Codes | None:
         """The fit's codes in the fitted frame nearest to a frame of the recording."""
         fit, row = self._session.fit, self._session.track_row(frame)
-        if fit is None or row is None or self._session.live is not None or not _same_codes(self._bench, fit):
+        if fit is None or row is None or self._session.live is not None or not same_codes(self._bench, fit):
             return None
         return Codes(f"Fit, frame {int(fit.frame_indices[row])}", fit.shape_codes, fit.pose_codes[row])
 
@@ -268,14 +255,14 @@ class Editor(QObject):
         fitted = None
         if fit is not None and row is not None and self._session.live is None:
             fitted = fit if np.array_equal(shape, fit.shape_codes) else None
-        wanted = [_PREVIEW_RESOLUTION] if dragging else [_FULL_RESOLUTION]
-        if not dragging and (shape.tobytes(), _FULL_RESOLUTION) not in self._meshes and fitted is None:
-            wanted = [_PREVIEW_RESOLUTION, _FULL_RESOLUTION]  # something to look at while the fine one is extracted
+        wanted = [PREVIEW_RESOLUTION] if dragging else [FULL_RESOLUTION]
+        if not dragging and (shape.tobytes(), FULL_RESOLUTION) not in self._meshes and fitted is None:
+            wanted = [PREVIEW_RESOLUTION, FULL_RESOLUTION]  # something to look at while the fine one is extracted
         jobs = []
         for resolution in wanted:
-            request = _Request(self._session.frame, shape, pose, rotation, translation, fitted, resolution)
-            compute = partial(_decode, self._bench, self._meshes, self._session.mean_body, request)
-            jobs.append(Job(compute, self._receive, self.failed.emit))
+            mean = self._session.mean_body
+            request = BodyRequest(self._session.frame, shape, pose, rotation, translation, fitted, resolution, mean)
+            jobs.append(Job(partial(decode_body, self._bench, self._meshes, request), self._receive, self.failed.emit))
         self._thread.submit(*jobs)
 
     def _receive(self, body: EditedBody) -> None:
@@ -287,13 +274,6 @@ class Editor(QObject):
     def close(self) -> None:
         """End the thread."""
         self._thread.close()
-
-
-def _same_codes(bench: Workbench | None, fit: Fit) -> bool:
-    """Whether a fit's codes are of the size of this model's."""
-    return bench is not None and (
-        fit.shape_codes.shape == bench.mean_shape.shape and fit.pose_codes.shape[1:] == bench.mean_pose.shape
-    )
 
 
 @dataclass(frozen=True)
@@ -323,37 +303,10 @@ def _load(path: Path, method: str) -> _Loaded:
     bench = open_workbench(path, cast(Method, method))
     shape_mirror, pose_mirror = bench.mirror_maps()
     return _Loaded(
-        path, bench, bench.canonical_mesh(bench.mean_shape, _FULL_RESOLUTION),
+        path, bench, bench.canonical_mesh(bench.mean_shape, FULL_RESOLUTION),
         (
             CodeMap.of(bench.training_shape, bench.shape_directions),
             CodeMap.of(bench.training_pose, bench.pose_directions),
         ),
         {"shape": shape_mirror, "pose": pose_mirror}, opposite_parts(bench.part_names),
     )  # fmt: skip
-
-
-def _decode(
-    bench: Workbench, meshes: dict[tuple[bytes, int], Mesh], mean: Mesh | None, request: _Request
-) -> EditedBody:
-    """Canonical mesh of the shape codes, moved by the pose codes, placed by the root transform."""
-    key = (request.shape.tobytes(), request.resolution)
-    mesh = meshes.get(key)
-    if mesh is None:
-        full = request.resolution == _FULL_RESOLUTION and request.fitted is not None
-        mesh = request.fitted.canonical_mesh() if full and request.fitted is not None else None
-        # Looked for around the mean body and not around the last one: the same codes give the same mesh.
-        mesh = mesh or bench.canonical_mesh(request.shape, request.resolution, mean)
-        meshes[key] = mesh
-    posed = bench.pose_vertices(mesh.vertices, request.shape, request.pose)
-    vertices = _to_world(posed, request.root_rotation, request.root_translation_m)
-    return EditedBody(request.frame, mesh, vertices, request.resolution == _PREVIEW_RESOLUTION)
-
-
-def _to_world(posed: Any, rotation: Any, translation_m: Any) -> Float[np.ndarray, "V 3"]:
-    import torch
-
-    from spams_core.frames import world_from_posed
-
-    tensors = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (posed, rotation, translation_m)]
-    vertices: np.ndarray = world_from_posed(*tensors).numpy()
-    return vertices

@@ -204,7 +204,7 @@ class FitPanel(QWidget):
     def set_settings_kind(self, kind: type[Any], fixed: dict[str, Any], initial: dict[str, Any]) -> None:
         """Make the form, once the settings class can be imported."""
         self._loading.hide()
-        order = ("preset", "frames", "method", "out", "model", "labels", "device", "seed")
+        order = ("preset", "frames", "method", "out", "model", "labels", "device", "seed", "history")
         self.form = SettingsForm(kind, fixed, initial, order, folded=order[4:])
         self.form.changed.connect(self._on_form)
         self._form_place.addWidget(self.form)

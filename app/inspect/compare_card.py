@@ -38,6 +38,7 @@ class CompareCard(QWidget):
         self.way = QComboBox()
         self.way.addItem("As a ghost over the first", "ghost")
         self.way.addItem("Beside the first, for the input", "beside")
+        self.way.addItem("Wipe: either side of a line", "wipe")
         self.way.setToolTip("Where the second fit is shown; camera and timeline are the same")
         self.way.setAccessibleName("How to show the second fit")
         self.way.currentIndexChanged.connect(lambda: comparison.set_show_as(self.way.currentData()))

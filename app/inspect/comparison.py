@@ -53,7 +53,7 @@ class Comparison(QObject):
         self.changed.emit()
 
     def set_show_as(self, show_as: CompareAs) -> None:
-        """Over the first, or beside it."""
+        """Over the first, beside it, or beyond a line."""
         self.show_as = show_as
         self._show()
         self.changed.emit()

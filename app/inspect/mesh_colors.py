@@ -49,6 +49,7 @@ class MeshColors(QObject):
         for changed in (session.fit_changed, session.sequence_changed):
             changed.connect(self._on_source)
         session.frame_changed.connect(self._request)
+        session.replayed_changed.connect(self._on_replayed)
 
     def set_on(self, on: bool) -> None:
         """Paint, or leave the mesh in the colours of its parts."""
@@ -110,11 +111,18 @@ class MeshColors(QObject):
         self._request()
         self.changed.emit()
 
+    @Slot(object)
+    def _on_replayed(self, body: object) -> None:
+        if (body is None) == (self._session.body_paint is None):
+            self._request()
+
     @Slot()
     def _request(self, *_: object) -> None:
         session, fit = self._session, self._session.fit
         row = session.track_row(session.frame)
-        if not self._on or fit is None or row is None or session.live is not None or self.by == "part":
+        # A replayed body has no numbers: they are those of the final one.
+        hidden = session.live is not None or session.replayed is not None
+        if not self._on or fit is None or row is None or hidden or self.by == "part":
             session.body_paint = None
             return
         self._paint()
@@ -152,7 +160,8 @@ class MeshColors(QObject):
     def _paint(self) -> None:
         session, fit = self._session, self._session.fit
         row = session.track_row(session.frame)
-        if not self._on or fit is None or row is None or session.live is not None:
+        hidden = session.live is not None or session.replayed is not None
+        if not self._on or fit is None or row is None or hidden:
             return
         if self.by == "normal":
             normals = self._values.get((self.by, row))

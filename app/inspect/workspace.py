@@ -13,8 +13,9 @@ from app.commands import Command
 from app.inspect.comparison import Comparison
 from app.inspect.diagnosis import Diagnosis
 from app.inspect.mesh_colors import MeshColors
+from app.inspect.replay import Replay
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
-from app.theme import Theme
+from app.theme import Theme, icon
 from app.workspace import Workspace
 from spams_core.errors import InputError
 from spams_core.progress import Progress
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from app.inspect.match_picker import MatchPicker
     from app.inspect.matches_card import MatchesCard
     from app.inspect.metrics_table import MetricsTable
+    from app.inspect.replay_bar import ReplayBar
+    from app.inspect.wipe import Wipe
     from app.main_window import MainWindow
     from spams_core.data.diagnosis import FrameDiagnosis
 
@@ -44,6 +47,8 @@ class InspectWorkspace(Workspace):
     depth_view: DepthView | None = None
     table: MetricsTable | None = None
     compare_card: CompareCard | None = None
+    replay_bar: ReplayBar | None = None
+    wipe: Wipe | None = None
     lacking: QLabel | None = None
 
     def __init__(self, window: MainWindow) -> None:
@@ -56,6 +61,10 @@ class InspectWorkspace(Workspace):
         self.diagnosis = Diagnosis(window.session, self)
         self.diagnosis.failed.connect(self._on_failed)
         self.diagnosis.changed.connect(self._on_diagnosis)
+        self.replay = Replay(window.session, window.editor, self)
+        self.replay.failed.connect(self._on_failed)
+        self.replay.changed.connect(self._on_replay)
+        self.replay.source_changed.connect(self._on_replay)
         self.strips: DiagnosisStrips | None = None
         self._strips_wanted = True
         self._beside: Literal["depth", "table"] | None = None
@@ -88,6 +97,16 @@ class InspectWorkspace(Workspace):
                 lambda: session.fit is not None,
             ),
             Command(
+                "inspect.replay", "Replay the Fit", self.play_rounds,
+                "Play how the body of this frame moved during the fit", "Shift+Space", "play",
+                lambda: self.replay.possible, lambda: self.replay.playing,
+            ),
+            Command(
+                "inspect.replay_leave", "Final Body", self.replay.leave,
+                "Leave the replay: show the body as the fit left it", "Shift+Esc", "",
+                lambda: self.replay.round is not None,
+            ),
+            Command(
                 "inspect.save_table", "Save Table…", self.ask_table,
                 "Write the figures of every frame and part as CSV", "", "file-text",
                 lambda: session.fit is not None and self.diagnosis.complete,
@@ -106,6 +125,8 @@ class InspectWorkspace(Workspace):
         from app.inspect.match_picker import MatchPicker
         from app.inspect.matches_card import MatchesCard
         from app.inspect.metrics_table import MetricsTable
+        from app.inspect.replay_bar import ReplayBar
+        from app.inspect.wipe import Wipe
 
         self.colors_card = ColorsCard(self.colors, self._window.theme)
         self.matches_card = MatchesCard(self._window.session, self._window.theme)
@@ -115,6 +136,8 @@ class InspectWorkspace(Workspace):
         assert viewport is not None
         self.picker = MatchPicker(scene, viewport, self)
         self.picker.picked.connect(self._on_picked)
+        self.wipe = Wipe(scene, viewport)
+        self.wipe.set_theme(self._window.theme)
         self.compare_card = CompareCard(self._window.session, self.comparison)
         self.compare_card.open_requested.connect(self._window.commands.actions["inspect.compare"].trigger)
         self.depth_view = DepthView(self._window.session, self._window.theme)
@@ -126,6 +149,11 @@ class InspectWorkspace(Workspace):
         self.strips.set_theme(self._window.theme)
         self._window.timeline.add_strip(self.strips)
         self.strips.hide()
+        actions = self._window.commands.actions
+        self.replay_bar = ReplayBar(self.replay, actions["inspect.replay"], actions["inspect.replay_leave"])
+        self.replay_bar.set_theme(self._window.theme)
+        self._window.timeline.add_row(self.replay_bar)
+        self.replay_bar.hide()
         inside = QWidget()
         inside.setObjectName("panel")
         column = QVBoxLayout(inside)
@@ -151,6 +179,7 @@ class InspectWorkspace(Workspace):
         """Colours that say something belong here."""
         self.colors.set_on(True)
         self.comparison.set_on(True)
+        self.replay.set_on(True)
         self._show_strips()
         self._show_beside()
 
@@ -158,6 +187,7 @@ class InspectWorkspace(Workspace):
         """Elsewhere the mesh wears the colours of its parts."""
         self.colors.set_on(False)
         self.comparison.set_on(False)
+        self.replay.set_on(False)
         self._show_strips(leaving=True)
 
     def show_strips(self, shown: bool) -> None:
@@ -166,6 +196,12 @@ class InspectWorkspace(Workspace):
         if shown:
             self._window.turn_to(self.id)
         self._show_strips()
+
+    def play_rounds(self, on: bool) -> None:
+        """Replay the fit, or stop where it is."""
+        if on:
+            self._window.turn_to(self.id)
+        self.replay.play(on)
 
     def show_depth(self, shown: bool) -> None:
         """Show or hide the depth images, to the left of the fit's view."""
@@ -214,6 +250,8 @@ class InspectWorkspace(Workspace):
         shown = here and self._strips_wanted and self._window.session.fit is not None
         self.diagnosis.set_on(here and self._window.session.fit is not None)
         self.strips.setVisible(shown)
+        if self.replay_bar is not None:
+            self.replay_bar.setVisible(here and self._window.session.fit is not None)
         self._window.timeline.strip.set_left(TITLE_WIDTH if shown else None)
 
     @Slot()
@@ -237,6 +275,19 @@ class InspectWorkspace(Workspace):
         window.view_bar.set_title(0, "Second fit" if beside else None)
         if beside:
             self._set_beside(None)
+        if self.wipe is not None:
+            path, other = window.session.fit_path, self.comparison.path
+            names = (
+                found.name if found is not None else title for found, title in ((path, "First"), (other, "Second"))
+            )
+            self.wipe.set_on(compared is not None and compared.show_as == "wipe", *names)
+
+    @Slot()
+    def _on_replay(self) -> None:
+        commands, playing = self._window.commands, self.replay.playing
+        commands.actions["inspect.replay"].setIcon(icon("pause" if playing else "play", self._window.theme))
+        for name in ("inspect.replay", "inspect.replay_leave"):
+            commands.refresh_one(name)
 
     @Slot()
     def _on_other_frame(self, *_: object) -> None:
@@ -280,16 +331,24 @@ class InspectWorkspace(Workspace):
             self.depth_view.set_theme(theme)
         if self.strips is not None:
             self.strips.set_theme(theme)
+        if self.wipe is not None:
+            self.wipe.set_theme(theme)
+        if self.replay_bar is not None:
+            self.replay_bar.set_theme(theme)
+            self._on_replay()
 
     def close(self) -> None:
         """End its threads."""
         self.colors.close()
         self.diagnosis.close()
         self.comparison.close()
+        self.replay.close()
         if self.depth_view is not None:
             self.depth_view.close()
         if self.picker is not None:
             self.picker.close()
+        if self.wipe is not None:
+            self.wipe.close()
 
 
 def _write_table(

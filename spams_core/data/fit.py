@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from spams_core.data.fit_history import FitHistory
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import Archive, read_archive, write_archive
@@ -19,6 +20,9 @@ __all__ = ["Fit", "FrameObservation", "MatchReason", "read_fit", "write_fit"]
 
 _OPTIONAL = frozenset({"match_reasons"})
 """Arrays that an archive may lack."""
+_NO_ARRAY = frozenset({"manifest", "history"})
+_HISTORY = "history/"
+_HISTORY_VERSION = 1
 
 
 class MatchReason(IntEnum):
@@ -68,9 +72,11 @@ class Fit:
         observed_offsets [T + 1]: the rows of frame t are offsets[t]:offsets[t + 1]
         loss_history [I, K] with the names of its K columns in the manifest as `loss_names`
         match_reasons [M] uint8, see `MatchReason`: 0 exactly where the weight is not; may be missing
+        history/… the arrays of `FitHistory`, with "history_version" in the manifest; may be missing
 
     Attributes:
         manifest: Settings, hashes of inputs, part names, sequence path, model path, seconds and so on.
+        history: The codes after each round; None where they were not kept.
     """
 
     manifest: Mapping[str, Any]
@@ -91,6 +97,7 @@ class Fit:
     observed_offsets: Int[np.ndarray, "T1"]
     loss_history: Float[np.ndarray, "I K"]
     match_reasons: Int[np.ndarray, "M"] | None = None
+    history: FitHistory | None = None
 
     @property
     def frame_count(self) -> int:
@@ -133,9 +140,13 @@ def write_fit(path: Path, fit: Fit, *, replace: bool = False) -> Archive:
     Raises:
         InputError: The folder exists and `replace` is false, or cannot be written.
     """
-    arrays = {field.name: getattr(fit, field.name) for field in fields(Fit) if field.name != "manifest"}
+    arrays = {field.name: getattr(fit, field.name) for field in fields(Fit) if field.name not in _NO_ARRAY}
     arrays = {name: array for name, array in arrays.items() if array is not None}
-    return write_archive(path, "fit", fit.manifest, arrays, replace=replace)
+    manifest = {name: value for name, value in fit.manifest.items() if name != "history_version"}
+    if fit.history is not None:
+        arrays |= {f"{_HISTORY}{name}": array for name, array in fit.history.arrays().items()}
+        manifest["history_version"] = _HISTORY_VERSION
+    return write_archive(path, "fit", manifest, arrays, replace=replace)
 
 
 def read_fit(path: Path) -> Fit:
@@ -146,8 +157,11 @@ def read_fit(path: Path) -> Fit:
     """
     archive = read_archive(path, "fit")
     lacking = _OPTIONAL.difference(archive.names())
-    names = [field.name for field in fields(Fit) if field.name != "manifest" and field.name not in lacking]
-    arrays = {name: archive.array(name) for name in names}
+    names = [field.name for field in fields(Fit) if field.name not in _NO_ARRAY | lacking]
+    arrays: dict[str, Any] = {name: archive.array(name) for name in names}
+    # A history of a later version is nothing that this one can show; the fit itself is.
+    if archive.manifest.get("history_version") == _HISTORY_VERSION:
+        arrays["history"] = FitHistory.of_arrays(archive.arrays(_HISTORY))
     fit = Fit(archive.manifest, **arrays)
     frames, vertices = len(fit.frame_indices), len(fit.canonical_vertices)
     whole = (
@@ -166,6 +180,10 @@ def read_fit(path: Path) -> Fit:
         and 0 <= int(fit.vertex_parts.min()) <= int(fit.vertex_parts.max()) < len(archive.words("part_names"))
         and fit.loss_history.ndim == 2
         and fit.loss_history.shape[1] == len(archive.words("loss_names"))
+        and (
+            fit.history is None
+            or fit.history.belongs_to(frames, len(fit.loss_history), fit.shape_codes.shape, fit.pose_codes.shape[1:])
+        )
     )
     if not whole:
         raise InputError(f"{path}: the arrays of this fit do not belong together; it is corrupted. Fit again.")

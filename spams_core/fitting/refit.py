@@ -42,13 +42,19 @@ class FrameRefit(Solver):
         align = settings.align_iterations if settings.dense_correspondence else 0
         return align + (settings.rounds + settings.joint_rounds) * settings.iterations
 
+    def _count_rounds(self) -> int:
+        settings = self.settings
+        return 1 + int(settings.dense_correspondence) + settings.rounds + settings.joint_rounds
+
     def run(self) -> Task[Solution]:
         """Align the frames, then pair and descend, with an ever larger temporal term."""
         rounds = self.settings.rounds + self.settings.joint_rounds
+        self._keep("start", self.moving)
         yield from self._align(self.moving, "Aligning to canonical coordinates")
         for turn in range(rounds):
             message = f"Fitting frames anew, round {turn + 1} of {rounds}"
             yield from self._round(self.moving, (turn + 1) / rounds, self.settings.iterations, False, message)
+            self._keep("frames anew", self.moving)
         return self._solution()
 
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spams_core.data.fit_history import FitHistory, HistoryRecorder
 from spams_core.errors import InputError
 from spams_core.fitting.controls import Controls, WeightChange
 from spams_core.fitting.iterate import Iterate
@@ -59,6 +60,7 @@ class Solution:
         loss_names: Columns of the loss history.
         loss_history: [I, K] weighted terms per step.
         weight_changes: Weights that were changed while it ran.
+        rounds: The codes after each round, if they were to be kept.
     """
 
     shape_codes: Float[Tensor, "Q Ds"]
@@ -69,6 +71,7 @@ class Solution:
     loss_names: tuple[str, ...]
     loss_history: Float[np.ndarray, "I K"]
     weight_changes: tuple[WeightChange, ...] = ()
+    rounds: FitHistory | None = None
 
 
 _LONGEST_STEP = 1.0  # standard deviations; what is linear ends about there
@@ -90,6 +93,7 @@ class Solver:
         history: Weighted terms of every step so far.
         controls: Weights that may change before any step.
         weight_changes: Those that did.
+        keep_rounds: Whether the codes after each round are kept.
     """
 
     spam: Spam
@@ -102,6 +106,7 @@ class Solver:
     history: list[dict[str, float]] = field(default_factory=list)
     controls: Controls | None = None
     weight_changes: list[WeightChange] = field(default_factory=list)
+    keep_rounds: bool = False
 
     def __post_init__(self) -> None:
         if not self.starts:
@@ -121,6 +126,7 @@ class Solver:
         self._terms = self._make_terms()
         self._begin()
         self._steps_done, self._steps = 0, self._count_steps()
+        self._recorder = HistoryRecorder(self._count_rounds()) if self.keep_rounds else None
 
     def _make_terms(self) -> Terms:
         return Terms(
@@ -191,27 +197,37 @@ class Solver:
         joint = settings.joint_rounds * settings.iterations
         return (1 + len(waves)) * align + settings.rounds * settings.iterations + len(waves) * 2 * 2 + joint
 
+    def _count_rounds(self) -> int:
+        """Snapshots that `run` will take: the start, and one after each alignment and each round."""
+        align = int(self.settings.dense_correspondence)
+        _, waves = self._keyframes()
+        return 1 + align + self.settings.rounds + len(waves) * (align + 2) + self.settings.joint_rounds
+
     def run(self) -> Task[Solution]:
         """Keyframes, then the frames between them, then all: align, pair, and descend."""
         settings = self.settings
         keys, waves = self._keyframes()
+        every = torch.arange(len(self.observations))
+        self._keep("start", every)
         yield from self._align(keys, "Aligning to canonical coordinates")
         for turn in range(settings.rounds):
             done = turn / (settings.rounds + settings.joint_rounds)
             message = f"Fitting surfaces, round {turn + 1} of {settings.rounds}"
             yield from self._round(keys, done, settings.iterations, turn >= settings.rigid_rounds, message)
+            self._keep("keyframes", keys)
         for place, wave in enumerate(waves):
             message = f"Fitting frames between keyframes, {place + 1} of {len(waves)}"
             self._follow(wave)
-            yield from self._align(wave, message)
+            yield from self._align(wave, message, "between keyframes")
             for turn in range(2):
                 done = (settings.rounds - 2 + turn) / (settings.rounds + settings.joint_rounds)
                 yield from self._round(wave, max(done, 0.0), 2, False, message)
-        every = torch.arange(len(self.observations))
+                self._keep("between keyframes", wave)
         for turn in range(settings.joint_rounds):
             done = (settings.rounds + turn + 1) / (settings.rounds + settings.joint_rounds)
             message = f"Fitting all frames, round {turn + 1} of {settings.joint_rounds}"
             yield from self._round(every, done, settings.iterations, True, message)
+            self._keep("joint", every)
         yield Progress(self._steps_done, self._steps, "Extracting the canonical mesh")
         self.iterate.extract(settings.mesh_resolution)
         return self._solution()
@@ -246,13 +262,25 @@ class Solver:
         chosen = [self.observations[t] for t in frames.tolist()]
         return draw_samples(chosen, self.spam.part_count, self.settings.part_points, self.generator)
 
-    def _align(self, frames: Int[Tensor, "F"], message: str) -> Iterator[Progress]:
+    @torch.no_grad()
+    def _keep(self, stage: str, frames: Int[Tensor, "F"]) -> None:
+        """Take a snapshot of the frames that have moved, if one is due."""
+        if self._recorder is None or not self._recorder.due(frames.cpu().numpy()):
+            return
+        now = self.iterate
+        rows = torch.from_numpy(self._recorder.pending.astype(np.int64)).to(now.z_pose.device)
+        codes = now.pose_space.decode(now.z_pose[rows]), now.root_rotation[rows], now.translation_m[rows]
+        pose, rotation, shift = (tensor.cpu().numpy() for tensor in codes)
+        self._recorder.record(len(self.history), stage, now.shape_codes.cpu().numpy(), pose, rotation, shift)
+
+    def _align(self, frames: Int[Tensor, "F"], message: str, stage: str = "aligning") -> Iterator[Progress]:
         if not self.settings.dense_correspondence:
             return
         for iteration in range(self.settings.align_iterations):
             seen = self._draw(frames)
             scale = 0.2 if iteration < 2 else 0.12
             yield self._report(message, self._step(frames, seen, None, scale, with_shape=False)[0])
+        self._keep(stage, frames)
 
     def _round(
         self, frames: Int[Tensor, "F"], done: float, iterations: int, with_shape: bool, message: str
@@ -357,6 +385,7 @@ class Solver:
             names,
             history,
             tuple(self.weight_changes),
+            self._recorder.history() if self._recorder is not None else None,
         )
 
     @torch.no_grad()

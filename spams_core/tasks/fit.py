@@ -113,6 +113,8 @@ class FitSettings:
     reseed: tuple[str, ...] = ()
     """Parts that start anew in these frames, from the neighbours' or the mean pose; without names the whole body does.
     """
+    history: bool = True
+    """Keep the body after each round, so that the window can show how the fit came about."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -172,7 +174,9 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         starts.append(encoder_start(encoder, observations, sequence.camera))
     if solve.articulated:
         starts.append(articulated_start(spam, observations, adjacent, solve, random))
-    solver = Solver(spam, observations, adjacent, interval_s, starts, solve, random, controls=controls)
+    solver = Solver(
+        spam, observations, adjacent, interval_s, starts, solve, random, controls=controls, keep_rounds=settings.history
+    )  # fmt: skip
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
     solving = solver.run()
     while True:
@@ -209,6 +213,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         solution.root_translation_m, observed, frames, solution.loss_history, manifest,
         normal_gate_deg=solve.normal_gate_deg, eye_world=sequence.camera.world_from_camera[:3, 3],
     )  # fmt: skip
+    result = dataclasses.replace(result, history=solution.rounds)
     manifest["seconds_per_frame"] = (time.perf_counter() - started) / len(frames)
     manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     write_fit(settings.out, result)

@@ -90,7 +90,8 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     starts = neighbour_starts(as_fitted, observations, moving, spam.pose_codes.mean(0), parts)
     solver = FrameRefit(
         spam, observations, torch.from_numpy(close), interval_s, starts, solve,
-        torch.Generator().manual_seed(settings.seed), controls=controls, shape_codes=shape_codes, moving=moving,
+        torch.Generator().manual_seed(settings.seed), controls=controls, keep_rounds=settings.history,
+        shape_codes=shape_codes, moving=moving,
     )  # fmt: skip
     logger.info("fitting %d frames of %s anew on %s", len(rows), sequence.name, device)
     solving = solver.run()
@@ -113,7 +114,10 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         solution.loss_history, {}, normal_gate_deg=solve.normal_gate_deg,
         eye_world=sequence.camera.world_from_camera[:3, 3],
     )  # fmt: skip
-    result = _spliced(before, part, rows)
+    history = solution.rounds
+    if history is not None:  # it counts the frames that were looked at
+        history = dataclasses.replace(history, rows=window[history.rows].astype(np.int32))
+    result = dataclasses.replace(_spliced(before, part, rows), history=history)
     seconds = time.perf_counter() - started
     manifest: dict[str, Any] = {
         **before.manifest,

@@ -248,3 +248,37 @@ def test_roots_from_exact_canonical_coordinates(bar_model: Spam):
     rotation, translation = initial_roots([exact])
     assert torch.allclose(rotation[0], rotation_from_vector(roots)[0], atol=1e-3)
     assert torch.allclose(translation[0], shift[0], atol=1e-3)
+
+
+def test_the_rounds_lead_from_the_start_to_the_solution(bar_model: Spam):
+    z_pose, roots, shift = moving(6)
+    observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
+    settings = replace(SETTINGS, rounds=2, joint_rounds=2, keyframe_stride=2)
+    solver = solver_of(bar_model, observations, settings)
+    solver.keep_rounds = True
+    solver.__post_init__()
+    start = solver.iterate.root_rotation.clone(), solver.iterate.translation_m.clone()
+    found = run_to_end(solver.run())
+    plain = run_to_end(solver_of(bar_model, observations, settings).run())
+    assert plain.rounds is None
+    assert torch.equal(found.pose_codes, plain.pose_codes)  # keeping them changes nothing
+    history = found.rounds
+    assert history is not None
+    names = [history.stage(k) for k in range(history.count)]
+    assert names == ["start", "aligning", *["keyframes"] * 2, *["between keyframes"] * 3, *["joint"] * 2]
+    assert history.belongs_to(
+        6, len(found.loss_history), tuple(found.shape_codes.shape), tuple(found.pose_codes.shape[1:])
+    )
+    assert history.steps[-1] == len(found.loss_history)
+    last = history.count - 1
+    for row in range(6):
+        first, end = history.index(0, row), history.index(last, row)
+        assert first is not None
+        assert end is not None
+        assert np.array_equal(history.root_rotation[first], start[0][row])
+        assert np.array_equal(history.root_translation_m[first], start[1][row])
+        assert np.array_equal(history.root_translation_m[end], found.root_translation_m[row])
+        assert np.allclose(history.pose_codes[end], found.pose_codes[row], rtol=1e-3, atol=1e-4)
+        assert history.moved(2, row) == (row % 2 == 1)  # only the keyframes move at first
+        assert history.moved(4, row) == (row % 2 == 0)
+    assert np.allclose(history.shape_codes[last], found.shape_codes, rtol=1e-3, atol=1e-4)

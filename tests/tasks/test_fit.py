@@ -18,6 +18,7 @@ from spams_core.data.saved_settings import SavedSettings, fitted_reading, saved_
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
 from spams_core.fitting.settings import SolveSettings
+from spams_core.frames import world_from_posed
 from spams_core.io.archive import hash_file
 from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import Progress, run_to_end
@@ -121,6 +122,28 @@ def test_one_topology_and_every_array_survives_the_archive(demo_fit: Path):
         assert seen.reasons is not None
         assert np.array_equal(seen.reasons == MatchReason.KEPT, used)
         assert (length[seen.reasons == MatchReason.DISTANCE] >= 0.1 - 1e-5).all()
+
+
+def test_the_rounds_are_kept_small_and_end_at_the_fit(demo_fit: Path, bench: Workbench, tmp_path: Path):
+    result = read_fit(demo_fit)
+    history = result.history
+    assert history is not None
+    assert [history.stage(k) for k in (0, 1, history.count - 1)] == ["start", "aligning", "joint"]
+    # 432 bytes for each frame that moved in a round, and the shape of each round.
+    assert sum(array.nbytes for array in history.arrays().values()) < 500 * (len(history.rows) + history.count)
+    index = history.index(history.count - 1, 1)
+    posed = bench.pose_vertices(
+        result.canonical_vertices, history.shape_codes[-1].astype(np.float32), history.pose_codes[index]
+    )
+    world = world_from_posed(
+        torch.from_numpy(posed),
+        *(torch.from_numpy(a[index]) for a in (history.root_rotation, history.root_translation_m)),
+    )
+    assert np.abs(world.numpy() - result.vertices_world[1]).max() < 1e-3  # half precision costs less than 1 mm
+    short = FitSettings(DEMO, tmp_path / "plain", frames="0:9:4", solve=SHORT, history=False)
+    plain = run_to_end(fit(short))
+    assert plain.history is None
+    assert np.array_equal(plain.vertices_world, result.vertices_world)
 
 
 def test_reports_carry_losses_and_a_live_mesh(demo_fit: Path, reports: list[Progress]):

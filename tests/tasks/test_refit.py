@@ -65,6 +65,12 @@ def test_damaged_frames_recover_in_a_new_fit(whole: Fit, damaged: Path, tmp_path
     assert np.array_equal(again.match_reasons == 0, again.match_weights > 0)
     assert [row["frame"] for row in again.manifest["refit"]["residual_mm"]] == [2, 3]
     assert again.manifest["refit"]["from"] == str(damaged.resolve())
+    assert again.history is not None
+    assert set(again.history.rows) == {2, 3}  # rows of this fit, not of the few frames that were looked at
+    assert again.history.stage(again.history.count - 1) == "frames anew"
+    assert np.array_equal(
+        again.history.root_translation_m[again.history.index(again.history.count - 1, 3)], again.root_translation_m[3]
+    )
     assert again.manifest["weight_changes"] == [{"iteration": 4, "name": "temporal_weight", "value": 1.0}]
 
 
