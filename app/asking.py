@@ -127,19 +127,15 @@ class Asking(QObject):
         editor.open()
 
     def start_tour(self) -> None:
-        """The tour from its beginning: on the bundled recording, after asking for what is unsaved."""
+        """The tour from its beginning: on what is open, or on the bundled recording."""
         window = self._window
-
-        def go() -> None:
-            if self.tour is not None:
-                self.tour.end()
-            if window.viewing:
-                window.projects.new()
-            self.tour = Tour(window, tour_steps(window))
-            self.tour.ended.connect(self._on_toured)
-            self.tour.start()
-
-        window.projects.guard(go)
+        if self.tour is not None:
+            self.tour.end()
+        if window.viewing and not window.session.frame_count:
+            window.projects.clear()  # the model alone: nothing that could be lost, and nothing to walk through
+        self.tour = Tour(window, tour_steps(window))
+        self.tour.ended.connect(self._on_toured)
+        self.tour.start()
 
     def _on_toured(self) -> None:
         self.tour = None

@@ -16,6 +16,7 @@ from spams_core.resources import resource_path
 
 if TYPE_CHECKING:
     from app.edit.editor import Codes
+    from app.edit.state import EditState
     from app.main_window import MainWindow
     from app.opening import Opened
 
@@ -38,27 +39,33 @@ class Documents(QObject):
     def open_path(
         self, path: Path, recording: Path | None = None, then: Callable[[Opened], None] | None = None
     ) -> None:
-        """Open a recording or a fit; before the numerics are loaded it waits for them.
+        """Open a recording or a fit, after asking for unsaved edits of what is open.
 
         Args:
             path: Folder of the recording or of the fit.
             recording: The fit's recording, where it is not where the fit says.
             then: What to do once it is open.
         """
+        self._window.leaving.guard(partial(self.load, path, recording, then))
+
+    def load(self, path: Path, recording: Path | None = None, then: Callable[[Opened], None] | None = None) -> None:
+        """Open without a question; before the numerics are loaded it waits for them."""
         window = self._window
         window.notify(f"Opening {path.name}…")
         if not window.is_ready:
             self._waiting = (path, recording, then)
         else:
             self._thread.submit(
-                Job(partial(_open, path, recording), partial(self._on_opened, then=then), self._on_failed)
+                Job(
+                    partial(_open, path, recording), partial(self._on_read, window.editing.state, then), self._on_failed
+                )
             )
 
     def open_waiting(self) -> None:
         """Open what was asked for too early."""
         if self._waiting is not None:
             wish, self._waiting = self._waiting, None
-            self.open_path(*wish)
+            self.load(*wish)
 
     def open_demo(self) -> None:
         """Open the recording that comes with the program."""
@@ -68,7 +75,15 @@ class Documents(QObject):
         self._window.status.clearMessage()
         self._window.show_error(error)
 
-    def _on_opened(self, found: Opened, then: Callable[[Opened], None] | None = None) -> None:
+    def _on_read(self, agreed: EditState, then: Callable[[Opened], None] | None, found: Opened) -> None:
+        """Edits made while it was read have not been asked for yet."""
+        window = self._window
+        if window.editing.state is agreed:
+            self._on_opened(found, then)
+        else:
+            window.leaving.guard(partial(self._on_opened, found, then))
+
+    def _on_opened(self, found: Opened, then: Callable[[Opened], None] | None) -> None:
         window, session = self._window, self._window.session
         if window.scene is None:
             return
@@ -92,17 +107,21 @@ class Documents(QObject):
             then(found)
 
     def explore(self) -> None:
-        """Show the model's mean body alone, to play with."""
+        """Show the model's mean body alone, to play with, after asking for unsaved edits."""
+        if self._window.scene is None:
+            self._window.notify("The viewports are still being loaded.")
+        else:
+            self._window.leaving.guard(self._explore)
+
+    def _explore(self) -> None:
         window = self._window
-        if window.scene is None:
-            window.notify("The viewports are still being loaded.")
-            return
         self._clear()
         window.session.sequence = None
         window.editor.stand_in(None)
         window.show_views((False, True, True))
         window.fitting.show(None, None)
-        window.scene.stage_model()
+        if window.scene is not None:
+            window.scene.stage_model()
         window.edit_workspace.show_sliders()
         window.editor.request(dragging=False)
         window.projects.on_opened("Body model")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +43,7 @@ from app.panels.welcome import Welcome
 from app.player import Player
 from app.preferences import Preferences
 from app.preload import Preload
+from app.project.leaving import Leaving
 from app.project.project_file import SUFFIX
 from app.project.projects import Projects
 from app.reader import CloudReader
@@ -104,6 +104,7 @@ class MainWindow(QMainWindow):
         self.asking = Asking(self)
         self.documents = Documents(self)
         self.projects = Projects(self)
+        self.leaving = Leaving(self)
         self.bookmarks = Bookmarks(self)
         self.copying = Copying(self)
         self.fitting = Fitting(self)
@@ -519,7 +520,7 @@ class MainWindow(QMainWindow):
                 "Stop and close", "Keep working", self._close_anyway,
             )  # fmt: skip
             return
-        if self.projects.unsaved or self.edit_workspace.saving.unsaved:
+        if self.leaving.unsaved:
             event.ignore()
             self._close_anyway()
             return
@@ -527,7 +528,7 @@ class MainWindow(QMainWindow):
         event.accept()
 
     def _close_anyway(self) -> None:
-        self.edit_workspace.saving.guard(partial(self.projects.guard, self._close_now))
+        self.leaving.guard(self._close_now, project=True)
 
     def _close_now(self) -> None:
         self._shut_down()

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.panels.dialogs import ask
+from app.edit.state import same_state
 from app.settings_form import PathEdit
 from spams_core.progress import Progress, Task
 
@@ -95,31 +95,27 @@ class Saving(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._saved: EditState | None = None
 
     @property
     def unsaved(self) -> bool:
         """Whether the open fit has edits that no saved fit holds."""
-        editing = self._window.editing
-        edited = editing.state.changes_anything and not editing.undo_stack.isClean()
-        return self._window.session.fit is not None and edited
+        state = self._window.editing.state
+        kept = self._saved is not None and same_state(state, self._saved)
+        return self._window.session.fit is not None and state.changes_anything and not kept
 
-    def guard(self, then: Callable[[], None]) -> None:
-        """Do something that loses unsaved edits, after asking."""
-        if not self.unsaved:
-            then()
-            return
-        ask(
-            self._window, "Unsaved edits", "The edits of this fit are not saved as a new fit. Lose them?",
-            "Lose them", "Keep editing", then,
-        )  # fmt: skip
+    @property
+    def possible(self) -> bool:
+        """Whether the edits can be written as a fit: one of the loaded model is open."""
+        return self._window.editor.fit_codes() is not None
 
-    def ask_fit(self) -> None:
-        """Where to write the open fit as it is edited."""
+    def ask_fit(self, then: Callable[[], None] | None = None) -> None:
+        """Where to write the open fit as it is edited; `then` is called once it is written as it is by then."""
         dialog = SaveDialog(
             "Save the edited fit", "Every fitted frame with its edits, as a new fit. The open fit stays as it is.",
             self._free("edited"), walk=False, shape_moves=False, parent=self._window,
         )  # fmt: skip
-        self._open(dialog, lambda path, *_: self.save_fit(path))
+        self._open(dialog, lambda path, *_: self.save_fit(path, then))
 
     def ask_walk(self) -> None:
         """Where to write the walk from A to where the blend's sliders stand."""
@@ -137,14 +133,14 @@ class Saving(QObject):
         )
         self._open(dialog, self.save_walk)
 
-    def save_fit(self, path: Path) -> None:
-        """Write the open fit as it is edited; `jobs.exported` follows."""
+    def save_fit(self, path: Path, then: Callable[[], None] | None = None) -> None:
+        """Write the open fit as it is edited; `jobs.exported` follows, and `then` unless it was edited meanwhile."""
         editor, session = self._window.editor, self._window.session
         motion = editor.motion()
         if motion is not None and editor.model is not None:
             saved = self._window.editing.state
             worker = self._write_fit(_bake_fit(editor.model, motion, path, session.fit, describe(saved)))
-            worker.succeeded.connect(partial(self._on_saved, saved))
+            worker.succeeded.connect(partial(self._on_saved, saved, then))
 
     def save_walk(self, path: Path, format: str, count: int) -> None:
         """Write the walk; `jobs.exported` follows."""
@@ -158,10 +154,20 @@ class Saving(QObject):
         else:
             self._window.jobs.run_export(_bake_meshes(editor.model, motion, path, format, told))
 
-    def _on_saved(self, state: EditState, path: Path | None) -> None:
+    def _on_saved(self, state: EditState, then: Callable[[], None] | None, path: Path | None) -> None:
         """What was saved need not be asked for; edits made while it was written are still unsaved."""
-        if path is not None and self._window.editing.state is state:
-            self._window.editing.undo_stack.setClean()
+        if path is None:
+            return
+        self._saved = state
+        if then is not None and not self.unsaved:
+            # Later, for `then` may close the window, and the worker has not ended yet.
+            QTimer.singleShot(0, partial(self._guarded, then))
+
+    def _guarded(self, then: Callable[[], None]) -> None:
+        try:
+            then()
+        except Exception as error:  # a slot never raises
+            self._window.show_error(error)
 
     def _write_fit(self, task: Task[Path]) -> TaskWorker:
         """A fit that is written can be opened again; one that fails or is cancelled is forgotten with its worker."""

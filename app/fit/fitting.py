@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -97,13 +98,21 @@ class Fitting(QObject):
     def start(self, settings: Any = None) -> None:
         """Fit with the given settings, or with those of the form, now; the fits that wait follow.
 
+        The fit will take the place of the open one, so that unsaved edits are asked for.
+
         Raises:
             InputError: The form holds a value out of range.
         """
         window, panel = self._window, self._panel
-        if window.jobs.fitting is not None or panel is None or panel.form is None:
+        if window.jobs.fitting is None and panel is not None and panel.form is not None:
+            chosen = settings if settings is not None else panel.form.value()
+            window.leaving.guard(partial(self._start, chosen))
+
+    def _start(self, settings: Any) -> None:
+        window = self._window
+        if window.jobs.fitting is not None:  # it began while the user was asked
             return
-        self._add(settings if settings is not None else panel.form.value(), first=True)
+        self._add(settings, first=True)
         window.turn_to("fit")
         window.editing.reset()
         self.queue.start()
@@ -219,7 +228,9 @@ class Fitting(QObject):
         self._suggest_output()
         window.preferences.add_recent(path)
         window.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
-        if window.jobs.show_live:
+        if window.edit_workspace.saving.unsaved:
+            window.notify(f"Fitted {fit.frame_count} frames. {path.name} is among the runs; the open fit has edits.")
+        elif window.jobs.show_live:
             self.show(fit, path)
             self.finished.emit(fit)
 

@@ -1,4 +1,4 @@
-"""A tour of two minutes on the bundled recording: call-outs at the real controls, which wait for the real actions."""
+"""A tour of two minutes: call-outs at the real controls, which wait for the real actions."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Step:
 
 
 def tour_steps(window: MainWindow) -> list[Step]:
-    """Open, scrub, turn, fit, look around, find commands."""
+    """Open, scrub, turn, fit, look around, find commands. What is open stays open, and nobody is told to open."""
     session, commands = window.session, window.commands
 
     def keys(name: str) -> str:
@@ -65,15 +65,16 @@ def tour_steps(window: MainWindow) -> list[Step]:
         here = window.workspace
         return lambda: window.workspace is not here
 
+    opening = Step(
+        "Open a recording",
+        "A short recording of a walking person comes with the program. Press this button to open it; yours are "
+        "opened in the same way, or dropped on the window.",
+        lambda: window.welcome.demo,
+        lambda: lambda: window.viewing and session.cloud is not None,
+        commands.actions["open.demo"].trigger,
+    )
     return [
-        Step(
-            "Open a recording",
-            "A short recording of a walking person comes with the program. Press this button to open it; yours are "
-            "opened in the same way, or dropped on the window.",
-            lambda: window.welcome.demo,
-            lambda: lambda: window.viewing and session.cloud is not None,
-            commands.actions["open.demo"].trigger,
-        ),
+        *([] if session.frame_count else [opening]),
         Step(
             "Walk through time",
             f"Drag along this strip, or play with {keys('play.toggle')}. The arrows step frame by frame.",
@@ -83,8 +84,8 @@ def tour_steps(window: MainWindow) -> list[Step]:
         Step("Look around", f"Drag to turn, scroll to zoom. {keys('view.reset')} goes back.", viewport, turned),
         Step(
             "Fit the body",
-            f"This button ({keys('fit.start')}) fits the body to the recording: about a minute here. The mesh moves "
-            "while it works. Next goes on without it.",
+            f"This button ({keys('fit.start')}) fits the body to the recording: about a minute for the one that "
+            "comes with the program. The mesh moves while it works. Next goes on without it.",
             fit_button,
             lambda: lambda: window.jobs.fitting is not None or session.fit is not None,
         ),
@@ -172,6 +173,9 @@ class Tour(QObject):
         self._at = at
         step = self._steps[at]
         self._done = step.begin()
+        if self._done():  # a fit is open already
+            self._show(at + 1)
+            return
         self.title.setText(step.title)
         self._text.setText(step.text)
         self._count.setText(f"{at + 1} of {len(self._steps)}")

@@ -120,6 +120,11 @@ class Projects(QObject):
         self.refresh()
         return self.modified and (self.path is not None or bool(self.bookmarks))
 
+    @property
+    def name(self) -> str:
+        """What to call what is open."""
+        return self.path.stem if self.path is not None else self._subject or "this project"
+
     def set_subject(self, name: str) -> None:
         """Name what is open, for the title."""
         self._subject = name
@@ -143,9 +148,10 @@ class Projects(QObject):
 
     def new(self) -> None:
         """Close everything, after asking for what is unsaved."""
-        self.guard(self._clear)
+        self._window.leaving.guard(self.clear, project=True)
 
-    def _clear(self) -> None:
+    def clear(self) -> None:
+        """Close everything without a question."""
         self._applying = False
         self._opening += 1
         self._window.documents.close_all()
@@ -169,7 +175,7 @@ class Projects(QObject):
             self._window.notify("A fit is running: cancel it, or wait, before opening something else.")
             return
         project = read_project(path)
-        self.guard(lambda: self._locate(project, path))
+        self._window.leaving.guard(lambda: self._locate(project, path), project=True)
 
     def _locate(self, project: Project, path: Path | None, *, left: Abandoned | None = None) -> None:
         """Ask for what has moved, then open."""
@@ -207,10 +213,10 @@ class Projects(QObject):
         window = self._window
         target = project.fit or project.recording
         if target is None:
-            self._clear()
+            self.clear()
             self._apply(project, path, left)
             return
-        window.documents.open_path(target, project.recording, lambda opened: self._apply(project, path, left, opened))
+        window.documents.load(target, project.recording, lambda opened: self._apply(project, path, left, opened))
 
     def _apply(self, project: Project, path: Path | None, left: Abandoned | None, _: Opened | None = None) -> None:
         """Put everything but the data, which is open by now, as it was."""
@@ -359,31 +365,6 @@ class Projects(QObject):
         self._window.notify(f"Saved {path}")
         if then is not None:
             then()
-
-    def guard(self, then: Callable[[], None]) -> None:
-        """Do something that loses what is unsaved, after asking whether to save it."""
-        if not self.unsaved:
-            then()
-            return
-
-        def save() -> None:
-            try:
-                self.save(then)
-            except Exception as error:  # a slot never raises
-                self._window.show_error(error)
-
-        box = QMessageBox(self._window)
-        box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Unsaved changes")
-        name = self.path.stem if self.path is not None else self._subject or "this project"
-        box.setText(f"Save the changes of {name}?")
-        box.setInformativeText("They are lost otherwise.")
-        buttons = QMessageBox.StandardButton
-        box.setStandardButtons(buttons.Save | buttons.Discard | buttons.Cancel)
-        box.button(buttons.Save).clicked.connect(save)
-        box.button(buttons.Discard).clicked.connect(then)
-        box.open()
 
     def _run(self, dialog: QFileDialog, use: Callable[[Path], Any]) -> None:
         def chosen(text: str) -> None:

@@ -218,7 +218,7 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     if not made._closing:
         made.fitting.queue.close()
         made.jobs.cancel_all()
-        made.editing.undo_stack.setClean()  # nobody is there to be asked about edits
+        made.editing.reset()  # nobody is there to be asked about edits
         made.close()
     qtbot.waitUntil(lambda: not made.isVisible(), timeout=5_000)
     running = [thread for thread in gc.get_objects() if issubclass(type(thread), QThread) and thread.isRunning()]

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PySide6.QtCore import QEvent, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QMessageBox
+from PySide6.QtWidgets import QApplication
 
 from app.edit.state import EditState, Key, PoseEdit, same_state
 from spams_core.errors import InputError
@@ -465,26 +465,3 @@ def test_a_pulled_point_follows_the_pointer(edit: Any, reach: int, qtbot: Any) -
     np.testing.assert_array_equal(edit.editor.codes_at(4)[1], before[4])
     edit.turn_to("inspect")
     assert not puller.on
-
-
-def test_unsaved_edits_are_asked_for_before_the_window_closes(
-    edit: Any, written: Any, tmp_path: Path, qtbot: Any
-) -> None:
-    slider = edit.edit_workspace.codes_panel.shape_sliders[0]
-    slider.setValue(100)
-    edit.close()
-    (box,) = [box for box in edit.findChildren(QMessageBox) if box.isVisible()]
-    assert "not saved as a new fit" in box.text()
-    box.defaultButton().click()
-    assert edit.isVisible()
-    with qtbot.waitSignal(edit.jobs.exported, timeout=10_000):
-        edit.edit_workspace.saving.save_fit(tmp_path / "saved")
-    assert not edit.edit_workspace.saving.unsaved
-    slider.setValue(0)
-    assert not edit.edit_workspace.saving.unsaved  # nothing is edited any more
-    slider.setValue(50)
-    assert edit.edit_workspace.saving.unsaved
-    edit.close()
-    (box,) = [box for box in edit.findChildren(QMessageBox) if box.isVisible() and box.defaultButton()]
-    next(button for button in box.buttons() if button.text() == "Lose them").click()
-    qtbot.waitUntil(lambda: not edit.isVisible(), timeout=5_000)

@@ -63,3 +63,18 @@ def test_tour_is_skipped_and_starts_again(window: Any) -> None:
     window.commands.actions["help.tour"].trigger()
     assert titled(window, "Open a recording")
     window.asking.tour.end()
+
+
+def test_tour_leaves_open_what_is_open(opened: Any, fit_folder: Path, qtbot: Any) -> None:
+    window = opened(fit_folder)
+    window.editing.move_slider("shape", 0, 0, 1.0)
+    fit, state = window.session.fit, window.editing.state
+    window.commands.actions["help.tour"].trigger()
+    tour = window.asking.tour
+    seen = []
+    while window.asking.tour is not None:
+        seen.append(tour.title.text())
+        tour.next.click()
+    assert seen == ["Walk through time", "Look around", "Five workspaces", "Every command by name"]
+    assert window.session.fit is fit
+    assert window.editing.state is state
