@@ -1,6 +1,6 @@
 """How the window feels, in figures: a 300-frame fit of 50,000 vertices with 300,000 points per frame.
 
-    xvfb-run -a -s "-screen 0 1600x1000x24 +extension GLX" python tests/benchmarks/bench_gui.py [--quick] [--only memory]
+    xvfb-run -a python tests/benchmarks/bench_gui.py [--quick] [--only memory]
 
 Prints a Markdown table of figures, targets and verdicts. Times are those of the window's own work: from what the
 user does until every actor has the new data. Painting is left out, because a software rasteriser would tell more of
