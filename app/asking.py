@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
@@ -17,12 +17,10 @@ from app.panels.shortcut_editor import ShortcutEditor
 from app.panels.tour import Tour, tour_steps
 from spams_core import __version__
 from spams_core.errors import InputError
-from spams_core.progress import Progress, Task
-from spams_core.resources import part_colors
+from spams_core.progress import Task
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
-    from spams_core.geometry.mesh import Mesh
 
 __all__ = ["Asking"]
 
@@ -63,10 +61,13 @@ class Asking(QObject):
         """Where to write the mesh on screen."""
         mesh = self._window.session.body_on_screen()
         if mesh is not None:
-            body, names = mesh, self._window.session.part_names
-            self._ask_file(
-                "Export the body on screen", "body.ply", "Meshes (*.ply *.obj *.glb *.stl)",
-                lambda path: self._window.jobs.run_export(_write_body(body, names, path)),
+            from spams_core.tasks.export_mesh import MESH_SUFFIXES, export_mesh
+
+            names = self._window.session.part_names
+            # The dialog has asked before it gives the name of a file that is there.
+            self.ask_export_to(
+                "Export the body on screen", "body.ply", f"Meshes ({' '.join(f'*.{kind}' for kind in MESH_SUFFIXES)})",
+                lambda path: export_mesh(mesh, names, path, replace=True),
             )  # fmt: skip
 
     def ask_export_to(self, title: str, name: str, kinds: str, task: Callable[[Path], Task[Path]]) -> None:
@@ -172,26 +173,3 @@ class Asking(QObject):
             "recording in, a tracked, part-coloured body out. Nothing leaves this computer."
         )
         box.open()
-
-
-def _write_body(mesh: Mesh, part_names: tuple[str, ...], path: Path) -> Generator[Progress, None, Path]:
-    """Write one mesh with its parts' colours, whole or not at all."""
-    kind = path.suffix.lower().removeprefix(".")
-    if kind not in ("ply", "obj", "glb", "stl"):
-        raise InputError(f"{path.name}: the name must end in .ply, .obj, .glb or .stl. Choose another name.")
-    from trimesh.visual import ColorVisuals
-
-    yield Progress(0, 1, f"Write {path.name}")
-    body = mesh.trimesh()
-    if mesh.vertex_parts is not None and len(part_names):
-        colors = part_colors(part_names)[mesh.vertex_parts]
-        body.visual = ColorVisuals(body, vertex_colors=colors)
-    data: Any = body.export(file_type=kind)
-    part = path.with_name(f".{path.name}.part")
-    try:
-        part.write_bytes(data.encode() if isinstance(data, str) else data)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise InputError(f"{path} cannot be written ({error.strerror}). Choose another folder.") from error
-    return path

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from app.free_names import free_path
 from spams_core.data.fit import Fit, read_fit
 from spams_core.data.isolation import fitted_subject
 from spams_core.data.recording import ReadingSettings, is_recording, read_sequence, read_subject
@@ -143,14 +144,7 @@ def free_output_path(sequence: DepthSequence, taken: Collection[Path] = ()) -> P
     bundled = place is not None and any((up / "parts.json").is_file() for up in (place, *place.parents))
     if place is None or bundled or not _writable(place):
         place = Path.home() / "SPAM Studio"
-    number = 1
-    while (path := place / _fit_name(sequence.name, number)).exists() or path in taken:
-        number += 1
-    return path
-
-
-def _fit_name(recording: str, number: int) -> str:
-    return f"{recording}_fit" if number == 1 else f"{recording}_fit_{number}"
+    return free_path(place, f"{sequence.name}_fit", taken=taken)
 
 
 def _writable(folder: Path) -> bool:

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.edit.state import same_state
+from app.free_names import free_path
 from app.settings_form import PathEdit
 from spams_core.progress import Progress, Task
 
@@ -195,10 +196,7 @@ class Saving(QObject):
         """A name that nothing has yet, beside the open fit."""
         fit = self._window.session.fit_path
         base = fit if fit is not None else self._window.last_folder / "body"
-        number = 1
-        while (path := base.with_name(f"{base.name}_{word}{'' if number == 1 else f'_{number}'}")).exists():
-            number += 1
-        return path
+        return free_path(base.parent, f"{base.name}_{word}")
 
 
 def describe(state: EditState) -> dict[str, Any]:

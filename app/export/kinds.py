@@ -56,6 +56,7 @@ def mesh_kind(fit: Fit) -> ExportKind:
         {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
         writes=written_paths,
         told=_told_of_rig,
+        initial={"format": "ply"},
         amend=amend,
     )
 

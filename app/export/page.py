@@ -13,6 +13,7 @@ from PySide6.QtCore import Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
 from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
+from app.free_names import free_path
 from app.settings_form import PathEdit, SettingsForm
 from app.theme import Theme, icon
 from spams_core.errors import InputError
@@ -36,6 +37,7 @@ class ExportKind:
         placeholders: Field → what an empty line means.
         writes: Settings → the paths that will be written or replaced.
         told: What came out → lines on what it says of itself.
+        initial: Field → what the form starts with, where that is not the default.
         amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
     """
 
@@ -49,6 +51,7 @@ class ExportKind:
     placeholders: Mapping[str, str]
     writes: Callable[[Any], Sequence[Path]] = lambda settings: (settings.out,)
     told: Callable[[Path], Sequence[str]] = lambda path: ()
+    initial: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
 
 
@@ -63,7 +66,8 @@ class ExportPage(QWidget):
         self.kind, self._fit, self._theme = kind, fit, theme
         self._running = False
         self._written: Path | None = None
-        self.form = SettingsForm(kind.settings, {"fit": fit, "overwrite": False}, {"out": fit.parent}, kind.order)
+        start = {"out": fit.parent, **kind.initial}
+        self.form = SettingsForm(kind.settings, {"fit": fit, "overwrite": False}, start, kind.order)
         for field, titles in kind.titles.items():
             box = self.form.editor(field)
             assert isinstance(box, QComboBox)
@@ -181,7 +185,9 @@ class ExportPage(QWidget):
         """Put a free name into the line while it holds none of the user's own; whether it changed."""
         if self._out.text() not in ("", self._suggested, str(self._fit.parent)):
             return False
-        wanted = str(_free(self._fit.parent, lambda stem: self.kind.name(self.form.choices(), stem), self._fit.name))
+        wanted = str(
+            free_path(self._fit.parent, self._fit.name, lambda stem: self.kind.name(self.form.choices(), stem))
+        )
         if wanted == self._out.text():
             return False
         self._suggested = wanted
@@ -263,13 +269,3 @@ def _card(*widgets: QWidget) -> QFrame:
     for widget in widgets:
         layout.addWidget(widget)
     return card
-
-
-def _free(folder: Path, name: Callable[[str], str], stem: str) -> Path:
-    """A name that nothing in the folder has."""
-    number = 1
-    while True:
-        path = folder / name(stem if number == 1 else f"{stem}_{number}")
-        if not path.exists():
-            return path
-        number += 1

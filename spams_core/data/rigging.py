@@ -144,9 +144,9 @@ def smooth_weights(
     near = coo_matrix((strength, edges.T), (count, count))
     near = csc_matrix(near + near.T)
     system = csc_matrix(identity(count) + diags(np.asarray(near.sum(1)).ravel()) - near)
-    weights: Array = splu(system).solve(np.eye(bones)[bone_of_vertex])
-    weights = np.clip(weights, 0, None)
-    return weights / weights.sum(1, keepdims=True)
+    weights: Array = np.clip(splu(system).solve(np.eye(bones)[bone_of_vertex]), 0, None)
+    weights /= weights.sum(1, keepdims=True)
+    return weights
 
 
 def rig_body(
@@ -380,4 +380,5 @@ def _on_simplex(matrix: Float[np.ndarray, "V K K"], linear: Float[np.ndarray, "V
             best[better] = value[better]
             found[better] = 0
             found[np.ix_(better, members)] = np.clip(weights[better], 0, None)
-    return found / found.sum(1, keepdims=True)
+    found /= found.sum(1, keepdims=True)
+    return found

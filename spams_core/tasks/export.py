@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from tyro.conf import Positional
 
@@ -51,12 +51,13 @@ class ExportSettings:
     """Fit folder, written by 'spams fit'."""
     out: Path
     """What to write: one file with the format's suffix, or a folder where each frame is a file."""
-    format: ExportFormat = "ply"
-    """ply, obj: a mesh per frame; glb: the first chosen frame; glb_animation: a morph target per frame, for
-    short clips; glb_rigged: a skeleton of the parts that moves the canonical body, near the fit but not equal to it;
-    bvh: that skeleton alone; usd, usdz: one mesh with time samples; pc2: a mesh and the cache that moves it; vtu: a
-    series for ParaView; stl: bare triangles; csv: figures, roots and codes as tables; html: a player in one file that
-    needs no network; npz: vertices, faces, part labels, codes and roots."""
+    format: ExportFormat | None = None
+    """By default what the suffix of --out says, or ply where it has none. ply, obj: a mesh per frame; glb: the first
+    chosen frame; glb_animation: a morph target per frame, for short clips; glb_rigged: a skeleton of the parts that
+    moves the canonical body, near the fit but not equal to it; bvh: that skeleton alone; usd, usdz: one mesh with time
+    samples; pc2: a mesh and the cache that moves it; vtu: a series for ParaView; stl: bare triangles; csv: figures,
+    roots and codes as tables; html: a player in one file that needs no network; npz: vertices, faces, part labels,
+    codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
     fps: float | None = None
@@ -67,13 +68,21 @@ class ExportSettings:
     """Replace an earlier export of that name. A folder is replaced only where an export wrote it."""
 
     def __post_init__(self) -> None:
-        suffix = FORMATS[self.format].suffix
-        if suffix and self.out.suffix != f".{suffix}":
+        if self.format is None:
+            object.__setattr__(self, "format", _format_of(self.out))
+        suffix = FORMATS[self.kind].suffix
+        if suffix and self.out.suffix.lower() != f".{suffix}":
             raise InputError(f"--out {self.out}: name the file {self.out.stem}.{suffix}, or choose another --format.")
         if self.fps is not None and not (math.isfinite(self.fps) and 0 < self.fps <= 1000):
             raise InputError(
                 f"--fps {self.fps:g}: it must be above 0 and at most 1000. The recording's own is default."
             )
+
+    @property
+    def kind(self) -> ExportFormat:
+        """The format, chosen or told by the name."""
+        assert self.format is not None
+        return self.format
 
 
 @dataclass(frozen=True)
@@ -107,9 +116,11 @@ def plan_export(
     Raises:
         InputError: The frames choose nothing.
     """
-    row = FORMATS[settings.format]
+    row = FORMATS[settings.kind]
     chosen = parse_frames(settings.frames, len(frame_indices))
-    if row.one_frame:
+    remark = row.remark
+    if row.one_frame and len(chosen) > 1:
+        remark = f"Only the first of the {len(chosen)} chosen frames"
         chosen = chosen[:1]
     recorded = tuple(int(frame_indices[t]) for t in chosen)
     files = tuple(path.name for path in written_paths(settings))
@@ -118,11 +129,9 @@ def plan_export(
     size = len(chosen) * row.bytes_each(vertices, faces) + row.bytes_once(vertices, faces)
     rate = settings.fps or fps
     step = (recorded[-1] - recorded[0]) / (len(recorded) - 1) if len(recorded) > 1 else 0.0
-    up, _, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
+    up, _, unit = axes_for(PROGRAMS[settings.program], settings.kind, fixed=row.fixed_axes)
     lasting = (recorded[-1] - recorded[0] + step) / rate
-    return ExportPlan(
-        files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up", row.remark
-    )
+    return ExportPlan(files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up", remark)
 
 
 def export(settings: ExportSettings) -> Task[Path]:
@@ -134,15 +143,18 @@ def export(settings: ExportSettings) -> Task[Path]:
     Raises:
         InputError: The fit is no whole fit, the frames choose nothing, or the result exists or cannot be written.
     """
-    row = FORMATS[settings.format]
-    if settings.overwrite:
-        for place in written_paths(settings):
+    row = FORMATS[settings.kind]
+    for place in written_paths(settings):
+        if settings.overwrite:
             _require_replaceable(place, folder=not row.suffix)
+        elif place.exists():
+            raise InputError(f"{place} exists already. Choose another name, or give --overwrite to replace it.")
     source = FittedMeshes.read(settings.fit)
     frames = parse_frames(settings.frames, len(source.frame_indices))
+    chosen = len(frames)
     if row.one_frame:
         frames = frames[:1]
-    up, unit_m, unit = axes_for(PROGRAMS[settings.program], settings.format, fixed=row.fixed_axes)
+    up, unit_m, unit = axes_for(PROGRAMS[settings.program], settings.kind, fixed=row.fixed_axes)
     provenance = {
         **fit_provenance(settings.fit, settings_to_dict(settings)),
         "unit": unit,
@@ -160,6 +172,11 @@ def export(settings: ExportSettings) -> Task[Path]:
             whole = {**provenance, **(told or {})}
             note.write_text(json.dumps(whole, indent=1, sort_keys=True) + "\n", encoding="utf-8")
     logger.info("Wrote %s", settings.out)
+    if len(frames) < chosen:
+        logger.warning(
+            "A %s holds one frame: of the %d chosen, only the first is in it. For all, give --format glb_animation.",
+            settings.kind, chosen,
+        )  # fmt: skip
     yield Progress(len(frames), len(frames), f"Wrote {settings.out.name}")
     return settings.out
 
@@ -167,7 +184,7 @@ def export(settings: ExportSettings) -> Task[Path]:
 def written_paths(settings: ExportSettings) -> tuple[Path, ...]:
     """What an export makes or replaces: its folder or file, and the note beside a file that has no room for one."""
     out = settings.out
-    return (out, out.with_name(f"{out.name}.json")) if FORMATS[settings.format].note else (out,)
+    return (out, out.with_name(f"{out.name}.json")) if FORMATS[settings.kind].note else (out,)
 
 
 def format_titles() -> dict[str, str]:
@@ -191,6 +208,30 @@ def out_name(format: ExportFormat, stem: str) -> str:
     return f"{stem}.{suffix}" if suffix else f"{stem}_{format}"
 
 
+def _format_of(out: Path) -> ExportFormat:
+    """The format that a name stands for: by its suffix, or PLY meshes in a folder without one.
+
+    Of the formats that share a suffix, the one that holds every chosen frame as it is.
+    """
+    suffix = out.suffix.lower().removeprefix(".")
+    if not suffix:
+        return "ply"
+    name: ExportFormat
+    for name in get_args(ExportFormat):
+        row = FORMATS[name]
+        if row.suffix == suffix and not row.one_frame:
+            return name
+        if not row.suffix and (suffix in (name, row.each) or f"{{name}}.{suffix}" in row.beside):
+            raise InputError(
+                f"--out {out}: {name} is written as a folder of files. Name that, such as --out {out.stem} "
+                f"--format {name}."
+            )
+    files = dict.fromkeys(f".{row.suffix}" for row in FORMATS.values() if row.suffix)
+    raise InputError(
+        f"--out {out}: no format ends in .{suffix}. End it in one of {', '.join(files)}, or give --format."
+    )
+
+
 def _require_replaceable(path: Path, *, folder: bool) -> None:
     """Nothing but an earlier export may be thrown away: a slip of the hand must not cost a folder of other things."""
     try:
@@ -205,15 +246,15 @@ def _require_replaceable(path: Path, *, folder: bool) -> None:
 
 def _frame_names(settings: ExportSettings, count: int) -> tuple[str, ...]:
     """Numbered without gaps, as the program likes it."""
-    program, suffix = PROGRAMS[settings.program], FORMATS[settings.format].each
+    program, suffix = PROGRAMS[settings.program], FORMATS[settings.kind].each
     numbers = range(program.first, program.first + count)
     return tuple(program.name.format(name=settings.out.name, number=number, suffix=suffix) for number in numbers)
 
 
 def _title(settings: ExportSettings) -> str:
     """The name without a file's suffix."""
-    return settings.out.stem if FORMATS[settings.format].suffix else settings.out.name
+    return settings.out.stem if FORMATS[settings.kind].suffix else settings.out.name
 
 
 def _beside(settings: ExportSettings) -> tuple[str, ...]:
-    return tuple(name.format(name=settings.out.name) for name in FORMATS[settings.format].beside)
+    return tuple(name.format(name=settings.out.name) for name in FORMATS[settings.kind].beside)

@@ -503,16 +503,16 @@ def test_model_can_be_explored_without_a_recording(window: Any, qtbot: Any) -> N
 def test_body_on_screen_is_written(opened: Opened, fit_folder: Path, tmp_path: Path, qtbot: Any) -> None:
     import trimesh
 
-    from app.asking import _write_body
+    from spams_core.tasks.export_mesh import export_mesh
 
     window = opened(fit_folder)
     body, names = window.session.body_on_screen(), window.session.part_names
     for name in ("a.ply", "a.obj", "a.stl", "a.glb"):
         with qtbot.waitSignal(window.jobs.exported, timeout=10_000):
-            window.jobs.run_export(_write_body(body, names, tmp_path / name))
+            window.jobs.run_export(export_mesh(body, names, tmp_path / name))
         mesh = trimesh.load(tmp_path / name, force="mesh")
         np.testing.assert_allclose(mesh.bounds, _bounds(ball_fit().vertices_world[0]), atol=1e-5)
-    window.jobs.run_export(_write_body(body, names, tmp_path / "a.doc"))
+    window.jobs.run_export(export_mesh(body, names, tmp_path / "a.doc"))
     qtbot.waitUntil(lambda: len(dialogs(window)) == 1, timeout=5_000)
     assert "must end in .ply" in dialogs(window)[0].text()
     dialogs(window)[0].close()

@@ -350,3 +350,56 @@ def test_html_player_holds_the_animation_and_asks_no_network(tmp_path):
     assert "default-src 'none'" in page
     assert re.findall(r"(?:src|href)\s*=|https?://|import\s|fetch\(|\$[A-Z]+\$", page) == []
     assert page.count("<script") == page.count("</script>") == 5
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("a", "ply"), ("a.glb", "glb_animation"), ("a.GLB", "glb_animation"), ("a.usd", "usd"), ("a.usdz", "usdz"),
+        ("a.bvh", "bvh"), ("a.html", "html"), ("a.npz", "npz"),
+    ],
+)  # fmt: skip
+def test_the_name_tells_the_format(tmp_path, name, kind):
+    settings = ExportSettings(tmp_path / "fit", tmp_path / name)
+    assert settings.format == settings.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("a.obj", "obj is written as a folder of files. Name that, such as --out a --format obj"),
+        ("a.csv", "csv is written as a folder"),
+        ("a.pvd", "vtu is written as a folder"),
+        ("a.pc2", "pc2 is written as a folder"),
+        ("a.fbx", "no format ends in .fbx. End it in one of .glb, .bvh, .usd, .usdz, .html, .npz, or give --format"),
+    ],
+)
+def test_a_name_that_tells_no_file_format_is_refused(tmp_path, name, message):
+    with pytest.raises(InputError) as caught:
+        ExportSettings(tmp_path / "fit", tmp_path / "out" / ".." / name)
+    assert message in str(caught.value)
+
+
+def test_a_folder_may_have_a_suffix_where_the_format_is_given(fit, tmp_path):
+    run_to_end(export(ExportSettings(fit, tmp_path / "walk.v2", "obj")))
+    assert len(list((tmp_path / "walk.v2").glob("*.obj"))) == FRAMES
+
+
+def test_a_glb_of_one_frame_says_what_it_leaves_out(fit, tmp_path, caplog):
+    settings = ExportSettings(fit, tmp_path / "a.glb", "glb", "0:2")
+    run_to_end(export(settings))
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert "of the 2 chosen, only the first is in it. For all, give --format glb_animation" in record.getMessage()
+    truth = ball_fit()
+    assert plan_export(settings, truth.frame_indices, 162, 320, 15).remark == "Only the first of the 2 chosen frames"
+    caplog.clear()
+    one = ExportSettings(fit, tmp_path / "b.glb", "glb", "1")
+    run_to_end(export(one))
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    assert plan_export(one, truth.frame_indices, 162, 320, 15).remark == ""
+
+
+def test_a_refusal_names_the_option_that_replaces(fit, tmp_path):
+    (tmp_path / "a.npz").write_text("mine")
+    with pytest.raises(InputError, match=r"a\.npz exists already\. Choose another name, or give --overwrite"):
+        run_to_end(export(ExportSettings(fit, tmp_path / "a.npz")))
