@@ -38,7 +38,21 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 ExportFormat = Literal[
-    "ply", "obj", "glb", "glb_animation", "glb_rigged", "bvh", "usd", "usdz", "pc2", "vtu", "stl", "csv", "html", "npz"
+    "ply",
+    "obj",
+    "glb",
+    "glb_animation",
+    "glb_rigged",
+    "bvh",
+    "usd",
+    "usdz",
+    "abc",
+    "pc2",
+    "vtu",
+    "stl",
+    "csv",
+    "html",
+    "npz",
 ]
 ExportProgram = Literal["any", "blender", "maya", "unreal", "houdini", "paraview"]
 
@@ -55,9 +69,9 @@ class ExportSettings:
     """By default what the suffix of --out says, or ply where it has none. ply, obj: a mesh per frame; glb: the first
     chosen frame; glb_animation: a morph target per frame, for short clips; glb_rigged: a skeleton of the parts that
     moves the canonical body, near the fit but not equal to it; bvh: that skeleton alone; usd, usdz: one mesh with time
-    samples; pc2: a mesh and the cache that moves it; vtu: a series for ParaView; stl: bare triangles; csv: figures,
-    roots and codes as tables; html: a player in one file that needs no network; npz: vertices, faces, part labels,
-    codes and roots."""
+    samples; abc: the same as Alembic; pc2: a mesh and the cache that moves it; vtu: a series for ParaView; stl: bare
+    triangles; csv: figures, roots and codes as tables; html: a player in one file that needs no network; npz: vertices,
+    faces, part labels, codes and roots."""
     frames: str = ":"
     """Fitted frames to write, as a:b:step or one number."""
     fps: float | None = None

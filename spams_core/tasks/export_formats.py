@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from spams_core import __version__
+from spams_core.io.alembic import require_alembic, write_alembic
 from spams_core.io.archive import FORMAT_VERSION
 from spams_core.io.glb import write_glb
 from spams_core.io.glb_animation import write_animated_glb
@@ -237,6 +238,17 @@ def _write_usd(path: Path, job: ExportJob) -> Task[None]:
     yield from stream(job, "Write USD", lambda frames: write(frames=frames))
 
 
+def _write_alembic(path: Path, job: ExportJob) -> Task[None]:
+    require_alembic()
+    source = job.source
+    extras = {**job.provenance, "recording_frames": job.recording_frames.tolist()}
+    write = partial(
+        write_alembic, path, seconds_each=job.even_interval() / job.fps, faces=source.faces,
+        vertex_parts=source.vertex_parts, part_names=source.part_names, extras=extras,
+    )  # fmt: skip
+    yield from stream(job, "Write Alembic", lambda frames: write(frames=frames))
+
+
 def _digits(count: int) -> int:
     return len(str(max(1, count)))
 
@@ -269,6 +281,10 @@ FORMATS: dict[str, FormatRow] = {
     "usdz": FormatRow(
         "USDZ, animated", _write_usd, lambda v, f: 24 * v + 40, suffix="usdz",
         bytes_once=lambda v, f: 4 * v + 6 * f + 9_000,
+    ),
+    "abc": FormatRow(
+        "Alembic, animated", _write_alembic, lambda v, f: 12 * v + 100, suffix="abc",
+        bytes_once=lambda v, f: 20 * f + 8_000,
     ),
     "pc2": FormatRow(
         "PC2 cache with OBJ", _write_pc2, lambda v, f: 12 * v,

@@ -39,7 +39,7 @@ class ProgramRow:
 PROGRAMS: dict[str, ProgramRow] = {
     "any": ProgramRow("Any program", "ply", "y", 1.0, "metres", "{number:06d}.{suffix}", 0),
     "blender": ProgramRow(
-        "Blender", "usd", "z", 1.0, "metres", "{name}_{number:04d}.{suffix}", 1, ("obj", "pc2", "bvh")
+        "Blender", "usd", "z", 1.0, "metres", "{name}_{number:04d}.{suffix}", 1, ("obj", "pc2", "bvh", "abc")
     ),
     "maya": ProgramRow("Maya", "usd", "y", 0.01, "centimetres", "{name}.{number:04d}.{suffix}", 1),
     "unreal": ProgramRow("Unreal Engine", "usd", "z", 0.01, "centimetres", "{name}_{number:04d}.{suffix}", 0),

@@ -12,6 +12,7 @@ import pytest
 import trimesh
 
 from spams_core.errors import InputError
+from spams_core.io.alembic import write_alembic
 from spams_core.io.glb import linear_colors
 from spams_core.io.glb_animation import write_animated_glb
 from spams_core.io.usd import write_usd
@@ -135,6 +136,39 @@ def test_usd_as_a_library_reads_it_that_did_not_write_it(ball, tmp_path, suffix)
     # Linear in between, as the format has it.
     assert np.allclose(np.asarray(points.get(time=3.25)), 0.75 * frames[0] + 0.25 * frames[1], atol=1e-6)
     assert json.loads(stage.custom_layer_data["provenance"]) == {"made": "here"}
+
+
+def test_alembic_samples_are_the_frames_and_their_times(ball, tmp_path):
+    pytest.importorskip("alembic3d", reason="needs the extra alembic")
+    from alembic3d import Abc, AbcGeom
+
+    faces, parts, frames = ball
+    path = tmp_path / "a.abc"
+    write_alembic(path, iter(frames), 0.08, faces, parts, ["lower", "upper"], {"made": "here"})
+    assert list(tmp_path.iterdir()) == [path]
+    archive = Abc.IArchive(str(path))
+    info = Abc.GetArchiveInfo(archive)
+    assert json.loads(info["userDescription"]) == {"made": "here"}
+    mesh = AbcGeom.IPolyMesh(archive.getTop(), "body").getSchema()
+    assert mesh.getNumSamples() == len(frames)
+    times = mesh.getTimeSampling()
+    assert np.allclose([times.getSampleTime(t) for t in range(4)], [0, 0.08, 0.16, 0.24])
+    for t, frame in enumerate(frames):
+        sample = mesh.getValue(Abc.ISampleSelector(float(times.getSampleTime(t))))
+        assert np.array_equal(np.array(memoryview(sample.getPositions())), frame)
+        # Clockwise, as the format has it.
+        assert np.array_equal(np.array(list(sample.getFaceIndices())).reshape(-1, 3)[:, ::-1], faces)
+        assert set(sample.getFaceCounts()) == {3}
+    groups = {name: list(mesh.getFaceSet(name).getSchema().getValue().getFaces()) for name in mesh.getFaceSetNames()}
+    assert set(groups) == {"lower", "upper"}
+    assert sorted(face for members in groups.values() for face in members) == list(range(len(faces)))
+
+
+def test_alembic_without_its_extra_names_it(ball, tmp_path, monkeypatch):
+    faces, parts, frames = ball
+    monkeypatch.setitem(sys.modules, "alembic3d", None)
+    with pytest.raises(InputError, match=r"pip install 'spam-studio\[alembic\]'"):
+        write_alembic(tmp_path / "a.abc", iter(frames), 0.1, faces, parts, ["lower", "upper"])
 
 
 def test_usd_without_its_extra_names_it(ball, tmp_path, monkeypatch):

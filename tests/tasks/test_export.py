@@ -29,6 +29,7 @@ SUFFIX = {
     "glb_animation": ".glb",
     "glb_rigged": ".glb",
     "bvh": ".bvh",
+    "abc": ".abc",
     "usd": ".usd",
     "usdz": ".usdz",
     "pc2": "",
@@ -113,6 +114,9 @@ def provenance(path, kind: str) -> dict:
             return json.loads(str(seen["provenance"]))
     if kind == "html":
         return json.loads(block(path.read_text(), "facts"))["provenance"]
+    if kind == "abc":
+        Abc = pytest.importorskip("alembic3d.Abc", reason="needs the extra alembic")
+        return json.loads(Abc.GetArchiveInfo(Abc.IArchive(str(path)))["userDescription"])
     if kind == "bvh":
         return json.loads(path.with_name(f"{path.name}.json").read_text())
     if kind in ("pc2", "vtu", "stl", "csv"):
@@ -371,7 +375,10 @@ def test_the_name_tells_the_format(tmp_path, name, kind):
         ("a.csv", "csv is written as a folder"),
         ("a.pvd", "vtu is written as a folder"),
         ("a.pc2", "pc2 is written as a folder"),
-        ("a.fbx", "no format ends in .fbx. End it in one of .glb, .bvh, .usd, .usdz, .html, .npz, or give --format"),
+        (
+            "a.fbx",
+            "no format ends in .fbx. End it in one of .glb, .bvh, .usd, .usdz, .abc, .html, .npz, or give --format",
+        ),
     ],
 )
 def test_a_name_that_tells_no_file_format_is_refused(tmp_path, name, message):
