@@ -126,6 +126,7 @@ _PREPARE: dict[str, Callable[[Path], object]] = {
     "ros-bag": _write_bag,
     "azure-kinect": _write_mkv,
     "meshes": _write_meshes,
+    "alembic": lambda folder: pytest.importorskip("alembic3d", reason="needs the extra `alembic`"),
     "usd": lambda folder: pytest.importorskip("pxr", reason="needs the extra `usd`"),
 }
 """Page → what lies in its folder beside `recording`, which every page has."""
