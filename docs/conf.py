@@ -83,8 +83,9 @@ def _unlink_outside(app: Sphinx, name: str, source: list[str]) -> None:
 def _add_trees(app: Sphinx, name: str, source: list[str]) -> None:
     """Give the two indices their tables of contents, which would be noise where Markdown is read as it is."""
     if name == "formats/index":
-        pages = sorted(path.stem for path in (HERE / "formats").glob("*.md"))
-        source[0] += _tree([page for page in pages if page != "index"])
+        there = {path.stem for path in (HERE / "formats").glob("*.md")} - {"index"}
+        named = [page for page in re.findall(r"\]\(([\w-]+)\.md\)", source[0]) if page in there]
+        source[0] += _tree([*dict.fromkeys(named), *sorted(there - set(named))])
     elif name == "index":
         there = {path.stem for path in HERE.glob("*.md")} - {"index"}
         chapters = {
