@@ -15,9 +15,10 @@ from pathlib import Path
 
 import atheris
 import numpy as np
-import trimesh
 
-with atheris.instrument_imports(include=["spams_core.io", "spams_core.data.formats", "rosbags.rosbag1"]):
+PARSERS = ["spams_core.io", "spams_core.data.formats", "rosbags.rosbag1", "trimesh.exchange.ply"]
+
+with atheris.instrument_imports(include=PARSERS):
     from spams_core.errors import InputError
     from spams_core.io.depth_images import image_size, read_units
     from spams_core.io.pc2 import open_pc2, write_pc2
@@ -115,6 +116,8 @@ def _seed_npz(folder: Path) -> None:
 
 
 def _seed_ply(folder: Path) -> None:
+    import trimesh  # not above, where it would come before its instrumentation
+
     box = trimesh.creation.box()
     for encoding in ("ascii", "binary"):
         (folder / encoding).write_bytes(trimesh.exchange.ply.export_ply(box, encoding=encoding))
