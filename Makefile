@@ -10,7 +10,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 RUN := $(BIN)/spams
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs lint format bench bench-gui model clean system system-headless
+.PHONY: help demo test docs lint format bench bench-gui fuzz model clean system system-headless
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -40,6 +40,14 @@ bench: $(VENV)/.dev  ## Time the hot paths
 
 bench-gui: system-headless $(VENV)/.dev  ## Measure how the window feels; some ten minutes, a minute with QUICK=1; parts with ONLY="scrub memory"
 	$(XVFB) $(BIN)/python tests/benchmarks/bench_gui.py $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+FUZZED := record3d scannet ros_bag azure_kinect pc2 npz ply pcd
+
+fuzz: $(VENV)/.dev  ## Break files of every binary format for SECONDS each (300); an input that fails stays in out/fuzz
+	$(PIP) --editable '.[dev,synthetic,fuzz]'
+	@mkdir -p out/fuzz; for format in $(FUZZED); do echo "$$format"; \
+	    PYTHONPATH=. $(BIN)/python tests/fuzz_readers.py $$format -artifact_prefix=out/fuzz/ \
+	    -max_total_time=$(or $(SECONDS),300) || exit 1; done
 
 model: $(VENV)/.dev  ## Train the bundled model and the baseline anew into runs/; hours. CLIPS="a.bvh b.bvh" adds motions
 	[ -d runs/subjects ] || $(RUN) generate --out runs/subjects --seed 0 $(if $(CLIPS),--motion $(CLIPS))

@@ -83,8 +83,9 @@ def _unlink_outside(app: Sphinx, name: str, source: list[str]) -> None:
 def _add_trees(app: Sphinx, name: str, source: list[str]) -> None:
     """Give the two indices their tables of contents, which would be noise where Markdown is read as it is."""
     if name == "formats/index":
-        pages = sorted(path.stem for path in (HERE / "formats").glob("*.md"))
-        source[0] += _tree([page for page in pages if page != "index"])
+        there = {path.stem for path in (HERE / "formats").glob("*.md")} - {"index"}
+        named = [page for page in re.findall(r"\]\(([\w-]+)\.md\)", source[0]) if page in there]
+        source[0] += _tree([*dict.fromkeys(named), *sorted(there - set(named))])
     elif name == "index":
         there = {path.stem for path in HERE.glob("*.md")} - {"index"}
         chapters = {
@@ -93,6 +94,20 @@ def _add_trees(app: Sphinx, name: str, source: list[str]) -> None:
         known = {page for pages in chapters.values() for page in pages}
         chapters["Using it"] += sorted(there - known)
         source[0] += "".join(_tree(pages, title) for title, pages in chapters.items())
+
+
+def _add_modules(app: Sphinx, name: str, source: list[str]) -> None:
+    """Give each page of the reference the modules of its package; `base` has those beside the packages."""
+    chapter, _, package = name.partition("/")
+    if chapter != "reference" or package == "index":
+        return
+    folder = HERE.parent / "spams_core" / ("" if package == "base" else package)
+    if package != "base":
+        source[0] += f"\n.. automodule:: spams_core.{package}\n"
+    for module in sorted(path.stem for path in folder.glob("*.py") if path.stem != "__init__"):
+        title = f"``{module}``" if package == "base" else f"``{package}.{module}``"
+        path = module if package == "base" else f"{package}.{module}"
+        source[0] += f"\n{title}\n{'-' * len(title)}\n\n.. automodule:: spams_core.{path}\n"
 
 
 def _escape(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
@@ -120,5 +135,6 @@ def setup(app: Sphinx) -> None:
     app.add_html_math_renderer("mathml", (_inline_formula, None), (_block_formula, None))
     app.connect("source-read", _unlink_outside)
     app.connect("source-read", _add_trees)
+    app.connect("source-read", _add_modules)
     # Before Napoleon, which writes markup of its own.
     app.connect("autodoc-process-docstring", _escape, priority=400)

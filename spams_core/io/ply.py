@@ -70,15 +70,16 @@ def read_ply(path: Path) -> Mesh:
     vertices, faces = content.get("vertices"), content.get("faces")
     if vertices is None or faces is None or len(faces) == 0:
         raise InputError(f"{path} holds no triangles; a surface is needed. Export it with its faces.")
-    with np.errstate(invalid="ignore"):  # indices that are no numbers become numbers out of range
-        vertices, faces = np.asarray(vertices, dtype=np.float64), np.asarray(faces, dtype=np.int64)
+    vertices, faces = _table(path, vertices, np.float64, 3), _table(path, faces, np.int64, 3)
     if faces.min() < 0 or faces.max() >= len(vertices):
         raise InputError(f"{path}: a face refers to vertex {faces.max()} of {len(vertices)}. Export it again.")
     if not np.isfinite(vertices).all():
         raise InputError(f"{path} has vertices that are not finite. Export it again.")
     raw = content["metadata"]["_ply_raw"]["vertex"]
-    labelled = "part" in raw["properties"]
-    return Mesh(vertices, faces, np.asarray(raw["data"]["part"]).astype(np.int64).ravel() if labelled else None)
+    labels = _table(path, raw["data"]["part"], np.int64, 1)[:, 0] if "part" in raw["properties"] else None
+    if labels is not None and len(labels) != len(vertices):
+        raise InputError(f"{path} has {len(labels)} part labels for {len(vertices)} vertices. Export it again.")
+    return Mesh(vertices, faces, labels)
 
 
 def read_ply_points(path: Path) -> Float[np.ndarray, "N 3"]:
@@ -90,8 +91,19 @@ def read_ply_points(path: Path) -> Float[np.ndarray, "N 3"]:
     vertices = _load(Path(path)).get("vertices")
     if vertices is None:
         raise InputError(f"{path} holds no vertices. Export it again.")
-    with np.errstate(invalid="ignore"):
-        return np.asarray(vertices, dtype=np.float64).reshape(-1, 3)
+    return _table(Path(path), vertices, np.float64, 3)
+
+
+def _table(path: Path, values: Any, kind: type[np.generic], columns: int) -> np.ndarray[Any, Any]:
+    """Values as rows of so many numbers; whole numbers that were none become ones out of range."""
+    try:
+        with np.errstate(invalid="ignore"):
+            table = np.asarray(values).astype(kind)
+        if table.size != len(table) * columns:
+            raise ValueError
+        return table.reshape(-1, columns)
+    except (ValueError, TypeError, OverflowError) as error:  # lines of different lengths
+        raise InputError(f"{path} is truncated or no PLY file. Export it again.") from error
 
 
 def _load(path: Path) -> dict[str, Any]:

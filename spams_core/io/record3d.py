@@ -88,9 +88,9 @@ def open_record3d(path: Path, reading: ReadingSettings) -> Source:
         raise
     except Exception as error:  # broken archives raise whatever comes
         raise InputError(f"{path} is truncated or no ZIP archive. Export it again.") from error
-    numbered = sorted(
-        (int(match[1]), entry) for entry in entries if (match := _FRAME_NAME.fullmatch(entry.filename)) is not None
-    ) if len(entries) <= 4 * MAX_FRAMES else []  # fmt: skip
+    named = entries if len(entries) <= 4 * MAX_FRAMES else []
+    numbered = [(int(match[1]), entry) for entry in named if (match := _FRAME_NAME.fullmatch(entry.filename))]
+    numbered.sort(key=lambda each: each[0])
     if not numbered:
         raise InputError(f"{path} holds no depth frames (rgbd/0.depth, …). Export it from Record3D as .r3d.")
     if len({number for number, _ in numbered}) < len(numbered):

@@ -6,7 +6,7 @@ import trimesh
 
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
-from spams_core.io.ply import read_ply, write_ply
+from spams_core.io.ply import read_ply, read_ply_points, write_ply
 
 
 @pytest.fixture
@@ -53,6 +53,18 @@ def test_every_truncation_is_one_clear_line(ball, tmp_path):
         cut.write_bytes(content[:length])
         with pytest.raises(InputError, match=r"cut\.ply (is truncated|holds no triangles)"):
             read_ply(cut)
+
+
+@pytest.mark.parametrize("line", ["0 0.5", "x y z", ""])
+def test_lines_of_different_lengths_are_refused(tmp_path, line):
+    head = "ply\nformat ascii 1.0\nelement vertex 3\nproperty float x\nproperty float y\nproperty float z\n"
+    faces = "element face 1\nproperty list uchar int vertex_indices\n"
+    (tmp_path / "cloud.ply").write_text(f"{head}end_header\n0 0 0\n{line}\n0 1 0\n")
+    with pytest.raises(InputError, match=r"cloud\.ply is truncated or no PLY"):
+        read_ply_points(tmp_path / "cloud.ply")
+    (tmp_path / "mesh.ply").write_text(f"{head}{faces}end_header\n0 0 0\n{line}\n0 1 0\n3 0 1 2\n")
+    with pytest.raises(InputError, match=r"mesh\.ply is truncated or no PLY"):
+        read_ply(tmp_path / "mesh.ply")
 
 
 def test_faults_name_file_and_remedy(ball, tmp_path):

@@ -46,6 +46,14 @@ def test_frames_are_in_the_order_of_their_numbers_and_the_size_may_be_missing(tm
     assert (source.camera.width, source.camera.height) == (WIDTH, HEIGHT)
 
 
+def test_a_frame_that_is_there_twice_is_refused(tmp_path):
+    path = write_r3d(tmp_path / "walk.r3d", compress=bytes)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("rgbd/01.depth", scene_m(7).astype("<f4").tobytes())
+    with pytest.raises(InputError, match="holds a frame twice"):
+        open_source(path, ReadingSettings())
+
+
 def test_intrinsics_per_frame_come_before_the_common_ones(tmp_path):
     rows = [[100.0, 101.0, 31.0, 23.0]] * FRAMES
     path = write_r3d(tmp_path / "walk.r3d", compress=bytes, perFrameIntrinsicCoeffs=rows)
