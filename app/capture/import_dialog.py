@@ -97,7 +97,7 @@ class ImportDialog(QDialog):
         self._quiet.timeout.connect(self._request)
         self.setWindowTitle(f"Open {path.name}")
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.resize(900, 620)
+        self.resize(940, 660)
         self.cloud = CloudPreview(theme)
         self.note = QLabel(note)
         self.note.setWordWrap(True)
@@ -113,6 +113,8 @@ class ImportDialog(QDialog):
         inside = QVBoxLayout(told)
         inside.setContentsMargins(0, 0, 6, 0)
         inside.addLayout(self.findings)
+        self.findings.removeWidget(self.findings.problem)
+        self.findings.insertWidget(0, self.findings.problem)  # what is wrong is seen without scrolling
         inside.addStretch(1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -159,6 +161,7 @@ class ImportDialog(QDialog):
         form.addRow("Metres per unit", self.scale)
         for first, title in (("fx", "Focal length"), ("cx", "Principal point")):
             row = QHBoxLayout()
+            row.setSpacing(8)
             for name in pairs[first]:
                 self.numbers[name].setToolTip(_HELP[first])
                 self.numbers[name].setAccessibleName(f"{title}, {name}")
@@ -261,7 +264,6 @@ def _number(value: float, low: float) -> QDoubleSpinBox:
     box = QDoubleSpinBox()
     box.setRange(low, 1e5)
     box.setDecimals(2)
-    box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
     box.setValue(value)
     return box
 
