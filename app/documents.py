@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QMenu
 
 from app.latest import Job, LatestWins
@@ -15,13 +15,16 @@ from spams_core.errors import InputError
 from spams_core.resources import resource_path
 
 if TYPE_CHECKING:
+    from app.capture.import_dialog import ImportDialog
     from app.edit.editor import Codes
     from app.edit.state import EditState
     from app.main_window import MainWindow
     from app.opening import Opened
+    from spams_core.data.recording import ReadingSettings, Source
 
 __all__ = ["Documents"]
 
+_Then: TypeAlias = "Callable[[Opened], None] | None"
 _Wish = tuple["Path", "Path | None", "Callable[[Opened], None] | None"]
 
 
@@ -35,6 +38,9 @@ class Documents(QObject):
         self._window = window
         self._thread = LatestWins("opening", self)
         self._waiting: _Wish | None = None
+        self._dialog: ImportDialog | None = None
+        self._readings: dict[Path, ReadingSettings] = {}
+        """How recordings were accepted since the window is open."""
 
     def open_path(
         self, path: Path, recording: Path | None = None, then: Callable[[Opened], None] | None = None
@@ -57,7 +63,9 @@ class Documents(QObject):
         else:
             self._thread.submit(
                 Job(
-                    partial(_open, path, recording), partial(self._on_read, window.editing.state, then), self._on_failed
+                    partial(_open, path, recording, self._readings.get(path.absolute())),
+                    partial(self._on_read, window.editing.state, then),
+                    partial(self._on_failed, path=path, then=then),
                 )
             )
 
@@ -71,11 +79,26 @@ class Documents(QObject):
         """Open the recording that comes with the program."""
         self.open_path(resource_path("demo/recording"))
 
-    def _on_failed(self, error: Exception) -> None:
+    def _on_failed(self, error: Exception, path: Path | None = None, then: _Then = None) -> None:
         self._window.status.clearMessage()
+        from spams_core.data.recording import UnknownIntrinsicsError
+
+        if isinstance(error, UnknownIntrinsicsError) and path is not None:
+            opened = partial(self._review, note=f"{error} The focal length below is that of a usual lens.", then=then)
+            self._thread.submit(Job(partial(_open, path, None, error.usual), opened, self._on_failed))
+            return
         self._window.show_error(error)
 
-    def _on_read(self, agreed: EditState, then: Callable[[Opened], None] | None, found: Opened) -> None:
+    def _on_read(self, agreed: EditState, then: _Then, found: Opened) -> None:
+        """Ask before a recording of which something was guessed is taken, unless that was settled before."""
+        source = found.sequence.source if found.sequence is not None and found.fit is None else None
+        settled = source is None or found.path in self._readings or found.kept
+        if source is None or settled or not source.guessed or then is not None:
+            self._take(agreed, found, then)
+        else:
+            self._review(found, "Something about this recording was guessed. Does its size suit the person in it?")
+
+    def _take(self, agreed: EditState | None, found: Opened, then: _Then) -> None:
         """Edits made while it was read have not been asked for yet."""
         window = self._window
         if window.editing.state is agreed:
@@ -83,7 +106,44 @@ class Documents(QObject):
         else:
             window.leaving.guard(partial(self._on_opened, found, then))
 
-    def _on_opened(self, found: Opened, then: Callable[[Opened], None] | None) -> None:
+    def _review(self, found: Opened, note: str, then: _Then = None) -> None:
+        assert found.sequence is not None
+        assert found.sequence.source is not None
+        self._window.status.clearMessage()
+        self._ask(found.path, found.sequence.source, note, then)
+
+    def _ask(self, path: Path, source: Source, note: str, then: _Then) -> None:
+        from app.capture.import_dialog import ImportDialog
+
+        dialog = ImportDialog(path, source, self._window.theme, note, self._window)
+        dialog.chosen.connect(partial(self._on_chosen, then=then))
+        dialog.finished.connect(self._on_asked)
+        if self._dialog is not None:
+            self._dialog.reject()
+        self._dialog = dialog
+        dialog.open()
+
+    @Slot()
+    def _on_asked(self, *_: object) -> None:
+        if self.sender() is self._dialog:
+            self._dialog = None
+
+    def _on_chosen(self, found: Opened, then: _Then = None) -> None:
+        assert found.sequence is not None
+        self._readings[found.path] = found.sequence.reading
+        self._take(None, found, then)
+
+    def review(self) -> None:
+        """Show again how the open recording is understood, to put it right; its subject stays."""
+        sequence, editing = self._window.session.sequence, self._window.capture_workspace.subject
+        if sequence is None or sequence.path is None or sequence.source is None:
+            return
+        subject = editing.chosen
+        note = "How this recording is understood. Each change reads it anew."
+        then = None if subject is None else lambda _: editing.use(subject)
+        self._ask(sequence.path.absolute(), sequence.source, note, then)
+
+    def _on_opened(self, found: Opened, then: _Then) -> None:
         window, session = self._window, self._window.session
         if window.scene is None:
             return
@@ -163,14 +223,16 @@ class Documents(QObject):
             menu.addAction("Nothing yet").setEnabled(False)
 
     def close(self) -> None:
-        """End the thread."""
+        """End the threads."""
+        if self._dialog is not None:
+            self._dialog.reject()
         self._thread.close()
 
 
-def _open(path: Path, recording: Path | None) -> Opened:
+def _open(path: Path, recording: Path | None, reading: ReadingSettings | None) -> Opened:
     from app.opening import open_path
 
-    return open_path(path, recording)
+    return open_path(path, recording, reading)
 
 
 def _read_codes(path: Path) -> Any:

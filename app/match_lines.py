@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int, UInt8
 
-from app.inspect.colormap import MAGNITUDE
+from app.colormap import MAGNITUDE
 
 if TYPE_CHECKING:
     from spams_core.data.fit import FrameObservation

@@ -18,7 +18,7 @@ from spams_core.data.saved_settings import fitted_reading, read_saved, saved_pat
 from spams_core.data.sequence import DepthSequence
 from spams_core.errors import InputError
 
-__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit", "survey_points", "survey_sequence"]
+__all__ = ["Opened", "Survey", "free_output_path", "open_path", "survey_fit", "survey_points"]
 
 _SURVEY_FRAMES = 5
 
@@ -50,6 +50,8 @@ class Opened:
     sequence: DepthSequence | None
     fit: Fit | None
     survey: Survey
+    kept: bool = False
+    """Whether how it is read was kept beside it."""
 
 
 def open_path(path: Path, recording: Path | None = None, reading: ReadingSettings | None = None) -> Opened:
@@ -70,18 +72,20 @@ def open_path(path: Path, recording: Path | None = None, reading: ReadingSetting
     if (folder / "manifest.json").is_file():
         return _open_fit(folder, recording)
     if is_recording(folder) or (folder / "depth").is_dir():
-        sequence = read_sequence(folder, reading=reading or _saved_reading(folder))
-        return Opened(folder, sequence, None, survey_sequence(sequence))
+        kept = None if reading is not None else _kept_reading(folder)
+        sequence = read_sequence(folder, reading=reading or kept)
+        return Opened(folder, sequence, None, _survey_sequence(sequence), kept is not None)
     raise InputError(
         f"{folder} is neither a recording (camera.json and depth/, or another format) nor a fit (manifest.json). "
         "Choose another folder."
     )
 
 
-def _saved_reading(recording: Path) -> ReadingSettings | None:
+def _kept_reading(recording: Path) -> ReadingSettings | None:
     """How it was read when its settings were saved; a faulty file is told when the subject is loaded from it."""
+    path = saved_path(recording)
     try:
-        return read_saved(saved_path(recording)).reading
+        return read_saved(path).reading if path.is_file() else None
     except InputError:
         return None
 
@@ -102,7 +106,7 @@ def _open_fit(folder: Path, recording: Path | None) -> Opened:
     return Opened(folder, sequence, fit, survey_fit(fit, sequence))
 
 
-def survey_sequence(sequence: DepthSequence) -> Survey:
+def _survey_sequence(sequence: DepthSequence) -> Survey:
     """Look at a few frames. A single bad frame is no reason to refuse a recording; if all are bad, say why."""
     clouds, problem = [], None
     for t in sorted({*np.linspace(0, sequence.frame_count - 1, _SURVEY_FRAMES).astype(int).tolist()}):

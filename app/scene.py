@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 
 from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
-from app.depth_colors import CONFIDENCE_RAMP, DEPTH_RAMP, UNSURE, ramp_colors
+from app.colormap import CONFIDENCE, DEPTH, UNSURE
 from app.match_lines import match_lines
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
@@ -167,7 +167,7 @@ class Scene(QObject):
 
     def _cloud_colors(self, cloud: FrameCloud) -> UInt8[np.ndarray, "N 3"]:
         if self._session.cloud_colors == "confidence" and cloud.confidences is not None:
-            return ramp_colors((cloud.confidences - UNSURE) / (1 - UNSURE), CONFIDENCE_RAMP)
+            return CONFIDENCE.colors(cloud.confidences, UNSURE, 1.0)
         if self._session.cloud_colors == "part" and cloud.labels is not None and len(self._palette):
             return self._part_colors(cloud.labels)
         return self._depth_colors(cloud.points_world)
@@ -193,7 +193,7 @@ class Scene(QObject):
         sensor, center = self._survey.sensor, self._survey.center
         axis = (center - sensor) / max(float(np.linalg.norm(center - sensor)), 1e-6)
         near, far = self._survey.depth_range_m
-        return ramp_colors(((points_world - sensor) @ axis - near) / (far - near), DEPTH_RAMP)
+        return DEPTH.colors((points_world - sensor) @ axis, near, far)
 
     def _follow(self, cloud: FrameCloud) -> None:
         """Carry the camera with the middle of the subject."""

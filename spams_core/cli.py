@@ -73,7 +73,7 @@ def _run(row: TaskRow, arguments: Sequence[str]) -> int:
     if as_json:
         print(json.dumps(summary, allow_nan=False))
     else:
-        for line in row.text(result) if row.text is not None else _lines(summary):
+        for line in (row.text(result) if row.text is not None else []) or _lines(summary):
             print(line)
     return _DONE
 

@@ -17,8 +17,10 @@ from fits import ball_fit, write_ball_fit
 from recordings import FAULTS, write_ball
 
 from spams_core import __version__, cli
+from spams_core.data.recording import ReadingSettings
+from spams_core.data.subject import SubjectSettings
 from spams_core.progress import Progress, Task
-from spams_core.settings import field_help
+from spams_core.settings import field_help, settings_to_dict
 from spams_core.tasks import TASKS, TaskRow, summarize
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -189,9 +191,9 @@ def test_people_read_names_and_values(tmp_path, capsys):
     path = write_ball_fit(tmp_path / "fit")
     assert cli.main(["info", str(path)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert "kind: fit" in lines
-    assert "settings.seed: 3" in lines
-    assert "arrays.vertices_world: 5 162 3" in lines
+    assert any(line.startswith("Surface") and line.endswith("162 vertices, 320 triangles") for line in lines)
+    assert cli.main(["info", str(write_ball(tmp_path / "ball"))]) == 0
+    assert "kind: recording" in capsys.readouterr().out.splitlines()
     assert cli.main(["export", str(path), "--out", str(tmp_path / "a.glb"), "--format", "glb"]) == 0
     assert capsys.readouterr().out == f"path: {tmp_path / 'a.glb'}\n"
 
@@ -331,3 +333,24 @@ def test_ctrl_c_ends_the_process_with_130_and_leaves_nothing(tmp_path):
     assert process.returncode == 130
     assert error == "spams: interrupted; nothing half-written is left.\n"
     assert list(tmp_path.iterdir()) == []
+
+
+def test_info_of_a_fit_is_short_and_names_what_is_not_usual(tmp_path, capsys):
+    path = write_ball_fit(tmp_path / "fit")
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest |= {
+        "subject": settings_to_dict(SubjectSettings(far_m=3.5)),
+        "reading": settings_to_dict(ReadingSettings(mirrored=True)),
+        "depth_residual_mm": 5.338,
+    }
+    (path / "manifest.json").write_text(json.dumps(manifest))
+    assert cli.main(["info", str(path)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = dict(line.split(maxsplit=1) for line in lines[:-2])
+    assert len(lines) < 18
+    assert told["Fit"] == str(path)
+    assert (told["Subject"], told["Read"]) == ("far m 3.5", "mirrored True")
+    assert told["Residual"].startswith("5.3 mm")
+    assert lines[-1].startswith("--json prints everything")
+    assert cli.main(["info", str(path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["subject"]["far_m"] == 3.5

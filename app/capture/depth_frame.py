@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from app.depth_colors import DEPTH_RAMP, ramp_colors
+from app.colormap import DEPTH
 
 if TYPE_CHECKING:
     from spams_core.data.sequence import DepthSequence
@@ -97,7 +97,7 @@ def read_depth_frame(sequence: DepthSequence, frame: int, range_m: tuple[float, 
     kept = sequence.read_mask(frame) & seen
     near, far = range_m
     rgba = np.empty((*depth_m.shape, 4), dtype=np.uint8)
-    rgba[..., :3] = ramp_colors((depth_m - near) / (far - near), DEPTH_RAMP)
+    rgba[..., :3] = DEPTH.colors(depth_m, near, far)
     grey = rgba[..., :3].mean(-1, keepdims=True).astype(np.uint8)
     rgba[..., :3] = np.where(kept[..., None], rgba[..., :3], grey)
     rgba[..., 3] = np.where(kept, 255, np.where(seen, _DIMMED_ALPHA, 0))

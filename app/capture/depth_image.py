@@ -10,7 +10,7 @@ from PySide6.QtGui import QColor, QImage, QLinearGradient, QMouseEvent, QPainter
 from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.capture.depth_frame import DepthFrame, Pixel
-from app.depth_colors import DEPTH_RAMP
+from app.colormap import DEPTH
 from app.theme import THEMES, Theme
 
 __all__ = ["DepthImage", "Tool"]
@@ -290,7 +290,7 @@ class _ColorBar(QWidget):
             return
         bar = QRectF(_MARGIN_PX, 2, self.width() - 2 * _MARGIN_PX, _BAR_PX)
         gradient = QLinearGradient(bar.topLeft(), bar.topRight())
-        for place, color in zip(np.linspace(0, 1, len(DEPTH_RAMP)), DEPTH_RAMP.astype(int).tolist(), strict=True):
+        for place, color in zip(np.linspace(0, 1, len(DEPTH.stops)), DEPTH.stops, strict=True):
             gradient.setColorAt(float(place), QColor(*color))
         painter.fillRect(bar, gradient)
         painter.setPen(QColor(self._theme.muted))

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QFrame, QLabel, QSizePolicy, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout
 
 from app.capture.findings_view import FindingsView
 from app.latest import Job, LatestWins
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from spams_core.data.sequence import DepthSequence
 
 __all__ = ["FactsCard"]
+
+_FOLDED = (
+    "Format", "Intrinsics", "Depth scale", "People", "Clipping", "Image's edge", "Mirrored", "Timestamps", "Note",
+    *(f"Note {number}" for number in range(1, 10)),
+)  # fmt: skip
+"""Of what is wrong among these a warning tells."""
 
 
 class FactsCard(QFrame):
@@ -36,11 +42,16 @@ class FactsCard(QFrame):
         # The heading takes no room that a warning leaves. The card must not be fixed: its height would be that of
         # values in one line.
         heading.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
-        self.view = FindingsView()
+        self.view = FindingsView(_FOLDED)
+        self.reading = QToolButton()
+        self.reading.setDefaultAction(window.commands.actions["capture.reading"])
+        top = QHBoxLayout()
+        top.addWidget(heading, 1)
+        top.addWidget(self.reading)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 9, 10, 9)
         layout.setSpacing(7)
-        layout.addWidget(heading)
+        layout.addLayout(top)
         layout.addLayout(self.view)
         self._session.sequence_changed.connect(self._measure)
 

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout
 
 if TYPE_CHECKING:
     from spams_core.data.doctor import Findings
 
 __all__ = ["FindingsView"]
 
+_OPTION = re.compile(r" \(--[^)]*\)")
+
 
 class FindingsView(QVBoxLayout):
     """One row per finding, in the doctor's own words, so that window and command line say the same.
 
-    It is a layout, not a widget: within one more widget, labels would not get the height of all their lines.
+    What the command line adds in brackets for itself, the name of an option, is left out. It is a layout, not a widget:
+    within one more widget, labels would not get the height of all their lines.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, folded: Collection[str] = ()) -> None:
+        """Rows of these titles are shown when `more` is pressed."""
         super().__init__()
+        self._folded = folded
+        self._told: set[str] = set()
         self.values: dict[str, QLabel] = {}
         self._names: dict[str, QLabel] = {}
         self.problem = QLabel()
@@ -32,7 +40,14 @@ class FindingsView(QVBoxLayout):
         self._grid.setVerticalSpacing(3)
         self._grid.setColumnStretch(1, 1)
         self.setSpacing(7)
+        self.more = QToolButton()
+        self.more.setCheckable(True)
+        self.more.setText("More")
+        self.more.setToolTip("Show all that was found")
+        self.more.toggled.connect(self._show_rows)
+        self.more.hide()
         self.addLayout(self._grid)
+        self.addWidget(self.more)
         self.addWidget(self.problem)
 
     def show_findings(self, findings: Findings | None) -> None:
@@ -41,17 +56,25 @@ class FindingsView(QVBoxLayout):
         for row, (title, text) in enumerate(words.items()):
             self._place(title, row)
             self.values[title].setText(text)
-        for title, value in self.values.items():
-            for label in (self._names[title], value):
-                label.setVisible(title in words)
-            if title not in words:
-                value.clear()
+        self._told = set(words)
+        self._show_rows()
         self.warn([] if findings is None else list(findings.warnings().values()))
 
     def warn(self, warnings: list[str]) -> None:
         """Show only these warnings."""
-        self.problem.setText("\n\n".join(warnings))
+        self.problem.setText("\n\n".join(_OPTION.sub("", warning) for warning in warnings))
         self.problem.setVisible(bool(warnings))
+
+    @Slot()
+    def _show_rows(self, *_: object) -> None:
+        unfolded = self.more.isChecked()
+        self.more.setText("Less" if unfolded else "More")
+        self.more.setVisible(bool(self._told & set(self._folded)))
+        for title, value in self.values.items():
+            for label in (self._names[title], value):
+                label.setVisible(title in self._told and (unfolded or title not in self._folded))
+            if title not in self._told:
+                value.clear()
 
     def _place(self, title: str, row: int) -> None:
         if title not in self.values:

@@ -7,7 +7,7 @@ from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
-from app.depth_colors import CONFIDENCE_RAMP, UNSURE, ramp_colors
+from app.colormap import CONFIDENCE, UNSURE
 from app.session import Session
 
 __all__ = ["LabelsPanel"]
@@ -34,7 +34,7 @@ class LabelsPanel(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         steps = np.linspace(UNSURE, 1.0, 4)
-        colors = ramp_colors((steps - UNSURE) / (1 - UNSURE), CONFIDENCE_RAMP).tolist()
+        colors = CONFIDENCE.colors(steps, UNSURE, 1.0).tolist()
         self.legend = QLabel(
             "&nbsp;&nbsp; ".join(
                 f"<span style='color:#{r:02x}{g:02x}{b:02x}; font-size:15px'>●</span>&nbsp;"

@@ -68,6 +68,11 @@ class CaptureWorkspace(Workspace):
                 lambda: self._window.session.cloud_colors == "confidence",
             ),
             Command(
+                "capture.reading", "How It Is Read…", self._window.documents.review,
+                "Depth scale, intrinsics, mirrored images and what is up; shows the points and their size", "",
+                "magnifying-glass", self._readable,
+            ),
+            Command(
                 "capture.reset", "Reset the Subject", subject.reset, "Keep what the recording's masks say", "",
                 "arrow-counter-clockwise", possible,
             ),
@@ -132,6 +137,11 @@ class CaptureWorkspace(Workspace):
         self._take_tool("look")
         if self.capturing.marks is not None:
             self.capturing.marks.show_box(None)
+
+    def _readable(self) -> bool:
+        """Whether it can be read otherwise: a fit goes with the reading that it was made with."""
+        session = self._window.session
+        return session.sequence is not None and session.sequence.source is not None and session.fit is None
 
     def _unsaid(self) -> str:
         """Why points cannot be coloured by confidence; empty where they can, or where they are and need not stay so."""

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QFontMetrics, QImage, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
-from app.inspect.colormap import MAGNITUDE, MISSING, Ramp
+from app.colormap import MAGNITUDE, MISSING, Ramp
 from app.theme import THEMES, Theme
 
 __all__ = ["ColorBar"]

@@ -12,8 +12,8 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QGridLayout, QLabel, QVBoxLayout, QWidget
 
+from app.colormap import DEPTH, DIFFERENCE
 from app.inspect.color_bar import ColorBar
-from app.inspect.colormap import DEPTH, DIFFERENCE
 from app.inspect.image_pane import ImagePane
 from app.latest import Job, LatestWins
 from app.session import Session

@@ -7,8 +7,8 @@ import pyqtgraph
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QCheckBox, QLabel, QVBoxLayout, QWidget
 
+from app.colormap import MAGNITUDE
 from app.inspect.color_bar import ColorBar
-from app.inspect.colormap import MAGNITUDE
 from app.match_lines import FAR_MM
 from app.session import Session
 from app.theme import Theme

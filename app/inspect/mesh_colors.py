@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float
 from PySide6.QtCore import QObject, Signal, Slot
 
-from app.inspect.colormap import CONFIDENCE, MAGNITUDE, Ramp
+from app.colormap import CONFIDENCE, MAGNITUDE, Ramp
 from app.latest import Job, LatestWins
 from app.session import BodyPaint, Session
 

@@ -9,8 +9,8 @@ import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 
+from app.colormap import MAGNITUDE
 from app.frame_axis import FrameAxis
-from app.inspect.colormap import MAGNITUDE
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis

@@ -16,12 +16,14 @@ from spams_core.data.isolation import isolate
 from spams_core.data.sequence import DepthSequence, SubjectPoints, as_sequence, subject_points
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
+from spams_core.io.intrinsics import UnknownIntrinsicsError
 from spams_core.io.source import ReadingSettings, Source
 
 __all__ = [
     "FORMATS",
     "ReadingSettings",
     "Source",
+    "UnknownIntrinsicsError",
     "as_sequence",
     "is_recording",
     "open_source",

@@ -11,9 +11,10 @@ from typing import Any, Literal
 import numpy as np
 from jaxtyping import Float
 
-from spams_core.data.virtual_camera import orbit_camera, render_depth
+from spams_core.data.virtual_camera import orbit_camera
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
+from spams_core.geometry.depth_image import depth_image
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.depth_images import natural_key
 from spams_core.io.obj import read_obj
@@ -95,8 +96,7 @@ class _Meshes:
         return Mesh(self.place(raw.vertices).astype(np.float32), raw.faces, raw.vertex_parts)
 
     def depth_m(self, t: int) -> Float[np.ndarray, "H W"]:
-        mesh = self.mesh(t)
-        return depth_in_metres(render_depth(mesh.vertices, mesh.faces, self.camera)[0], 1.0)
+        return depth_in_metres(depth_image(self.mesh(t), self.camera), 1.0)
 
 
 @dataclass(frozen=True)
@@ -126,8 +126,7 @@ def open_meshes(path: Path, reading: ReadingSettings) -> Source:
     """Open a sequence of meshes, seen from the front; they are the ground truth too where their topology stays.
 
     Raises:
-        InputError: A file is missing or broken, or a PC2 lacks its OBJ. Reading a frame raises it too where the ray
-            caster is not installed.
+        InputError: A file is missing or broken, or a PC2 lacks its OBJ.
     """
     folder = path.parent if path.is_file() else path
     files: tuple[Path, ...]

@@ -13,7 +13,22 @@ from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
 from spams_core.io.source import ReadingSettings, SensorName
 
-__all__ = ["NOMINAL", "camera_of", "find_intrinsics", "given_camera", "read_intrinsics"]
+__all__ = ["NOMINAL", "UnknownIntrinsicsError", "camera_of", "find_intrinsics", "given_camera", "read_intrinsics"]
+
+
+class UnknownIntrinsicsError(InputError):
+    """Nothing tells the intrinsics; somebody who knows them may be asked.
+
+    Attributes:
+        usual: Intrinsics of a usual lens, 60° wide, for images of this size.
+    """
+
+    def __init__(self, size: tuple[int, int], message: str) -> None:
+        super().__init__(message)
+        width, height = size
+        focal = round(width / (2 * np.tan(np.radians(30))), 1)
+        self.usual = ReadingSettings(fx=focal, fy=focal, cx=(width - 1) / 2, cy=(height - 1) / 2)
+
 
 _NAMES = ("intrinsics.json", "intrinsic.json", "camera_intrinsic.json", "camera_intrinsics.json")
 
@@ -65,9 +80,10 @@ def camera_of(
     for sensor, sizes in NOMINAL.items():
         if size in sizes:
             return Camera(width, height, *sizes[size]), f"guessed from the size {width}×{height}: {sensor}"
-    raise InputError(
+    raise UnknownIntrinsicsError(
+        size,
         f"{path} has neither camera.json nor intrinsics.json, and no known camera has images of {width}×{height}. "
-        "Add intrinsics.json with width, height and intrinsic_matrix, or give fx, fy, cx and cy (--reading.fx)."
+        "Add intrinsics.json with width, height and intrinsic_matrix, or give fx, fy, cx and cy (--reading.fx).",
     )
 
 

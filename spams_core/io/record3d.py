@@ -1,6 +1,13 @@
 """Record3D's `.r3d`: a ZIP archive with metadata in JSON and, per frame, LZFSE-compressed float32 depth in metres.
 
 Nothing is unpacked to the disk, so names in the archive lead nowhere.
+
+The format is not documented; compared with what its developer answers in the public discussions of the project
+marek-simonik/record3d: depth is float32, row by row, in metres, LZFSE-compressed; K is column-major and that of the
+colour image, and is scaled to the smaller depth image, which is aligned with it; a pose is qx qy qz qw x y z, camera to
+world, with OpenGL's axes, for the image as it is stored (upright in portrait). Poses begin at the first frame's own, so
+gravity is unknown; `initPose` is the identity in what the app exports, and is not read. `perFrameIntrinsicCoeffs`, fx
+fy cx cy of each frame, is known from programs that read it alone; the first frame's counts. No real file was at hand.
 """
 
 from __future__ import annotations
@@ -39,6 +46,8 @@ __all__ = ["holds_record3d", "open_record3d"]
 _LONGEST_METADATA = 1 << 28
 _FRAME_NAME = re.compile(r"rgbd/([0-9]{1,9})\.depth")
 _CV_FROM_ARKIT = np.diag([1.0, -1.0, -1.0, 1.0])
+_UNTURNED = 3 - 1e-6
+"""Trace of a rotation that is none."""
 _MOST_BYTES = 1 << 26
 """Of a depth map whose size is not stated; 16 megapixels."""
 
@@ -105,6 +114,8 @@ def open_record3d(path: Path, reading: ReadingSettings) -> Source:
         turned = np.stack([pose_from_quaternion(path, row[4:7], row[:4]) for row in poses[:MAX_FRAMES]])
         camera = dataclasses.replace(camera, world_from_camera=turned[0] @ _CV_FROM_ARKIT)
         notes = rest_note(turned)
+        if turned[0, :3, :3].trace() > _UNTURNED:
+            notes = (*notes, "Its poses begin at the first frame's own, so nothing tells how the camera was tilted.")
     times_s = _times(metadata, len(places))
     fps = _positive(metadata.get("fps")) or (fps_of(np.array(times_s)) if times_s else DEFAULT_FPS)
     return Source(

@@ -1,7 +1,11 @@
 """ScanNet's sensor streams, `.sens`: one file with intrinsics, poses and zlib-compressed 16-bit depth.
 
 Dai et al., ScanNet: Richly-annotated 3D Reconstructions of Indoor Scenes, CVPR 2017; the layout is that of its
-version 4: little-endian, packed.
+version 4: little-endian, packed. Compared with the format's description and the Python reader in the project
+ScanNet/ScanNet (SensReader): after the sensor's name come four row-major 4 × 4 matrices, intrinsics before extrinsics,
+colour before depth; compressions are 0 raw, 1 zlib and, for depth, 2 OpenNI's own, which that reader does not read
+either; depth is the stored number divided by the shift; a frame's pose is camera to world, and its time of colour comes
+before that of depth. Images are as the sensor held them. Scenes have +z up. No real file was at hand.
 """
 
 from __future__ import annotations

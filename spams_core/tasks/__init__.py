@@ -40,7 +40,7 @@ class TaskRow:
         name: Its command, its module in `spams_core.tasks` and its function there.
         help: What it does, in one line.
         summary: Result → what `--json` prints.
-        text: Result → lines for people; None where the summary's lines will do.
+        text: Result → lines for people; none, or no function, where the summary's lines will do.
     """
 
     name: str
@@ -93,6 +93,10 @@ def _summarize_export(path: Path) -> dict[str, Any]:
     return summarize({"path": path} if told is None else {"path": path, "distance_to_fit": told})
 
 
+def _describe_for_people(description: Mapping[str, Any]) -> list[str]:
+    return list(import_module(f"{__name__}.info_text").info_text(description))
+
+
 _ROWS = (
     TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
@@ -112,7 +116,7 @@ _ROWS = (
         text=lambda findings: findings.text(),
     ),
     TaskRow("convert", "Write a recording of any format as a folder of the native one."),
-    TaskRow("info", "Say what a folder holds, or what comes with the program."),
+    TaskRow("info", "Say what a folder holds, or what comes with the program.", text=_describe_for_people),
 )
 
 TASKS: dict[str, TaskRow] = {row.name: row for row in _ROWS}

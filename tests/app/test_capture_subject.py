@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication, QFileDialog, QLabel
 from scenes import STANDER, WALKER, Shot, write_scene
 
 from spams_core.data.subject import SubjectSettings
@@ -220,11 +220,16 @@ def test_facts_follow_the_subject(capture: Any, room: tuple[Path, list[Shot]], q
     assert values["Duration"] == "6 frames, 15 fps, 0.4 s"
     assert values["Floor"] == "found, level"
     assert values["Camera"] == "looks 14° downwards, 1.67 m above the floor"
+    assert not view.values["Format"].isVisible()
+    view.more.click()
+    assert view.values["Format"].isVisible()
     for extra in ("", " and" * 30):  # however many lines a value takes
         view.values["Distance"].setText(view.values["Distance"].text() + extra)
-        QTest.qWait(50)
-        for value in view.values.values():
-            assert value.height() >= value.heightForWidth(value.width()), value.text()
+        visible = list(filter(QLabel.isVisible, view.values.values()))
+        qtbot.waitUntil(
+            lambda shown=visible: all(value.height() >= value.heightForWidth(value.width()) for value in shown),
+            timeout=5_000,
+        )
     assert "the background counts as the subject" in view.problem.text()
     capture.capture_workspace.subject.pick(*middle_of(room[1][0], WALKER))
     settled(capture, qtbot, lambda settings: settings.keep == "picked")
@@ -245,7 +250,11 @@ def test_card_and_command_line_say_the_same(capture: Any, room: tuple[Path, list
     for line, (title, value) in zip(lines, view.values.items(), strict=False):
         assert line.split(maxsplit=len(title.split())) == [*title.split(), value.text()]
     warned = [f"! {text}" for text in view.problem.text().split("\n\n")]
-    assert lines[len(view.values) :] == ["", *warned]
+    # The card leaves out the options' names.
+    assert lines[len(view.values) :] == [
+        "",
+        *(text.replace("range and box,", "range and box (--subject),") for text in warned),
+    ]
 
 
 def test_a_slider_does_not_forget_a_box_on_its_way(capture: Any, qtbot: Any) -> None:

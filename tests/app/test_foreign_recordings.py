@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 from foreign_recordings import FRAMES, scene_m, write_images, write_sens
-from PySide6.QtWidgets import QFileDialog
+from PySide6.QtWidgets import QDialogButtonBox, QFileDialog
+
+from app.capture.import_dialog import ImportDialog
 
 
 def test_a_file_chosen_in_the_dialog_opens(window: Any, qtbot: Any, tmp_path: Path) -> None:
@@ -27,5 +29,10 @@ def test_a_file_chosen_in_the_dialog_opens(window: Any, qtbot: Any, tmp_path: Pa
 
 def test_a_folder_of_depth_images_opens(window: Any, qtbot: Any, tmp_path: Path) -> None:
     window.open_path(write_images(tmp_path / "walk"))
-    qtbot.waitUntil(lambda: window.session.sequence is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: bool(window.findChildren(ImportDialog)), timeout=20_000)
+    (dialog,) = window.findChildren(ImportDialog)
+    button = dialog.buttons.button(QDialogButtonBox.StandardButton.Open)
+    qtbot.waitUntil(button.isEnabled, timeout=20_000)
+    button.click()
+    qtbot.waitUntil(lambda: window.session.sequence is not None, timeout=20_000)
     assert window.session.sequence.frame_names == ("0", "1", "2", "3")

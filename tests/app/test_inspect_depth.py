@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint
 
-from app.inspect.colormap import DIFFERENCE
+from app.colormap import DIFFERENCE
 
 Opened = Callable[[Path], Any]
 

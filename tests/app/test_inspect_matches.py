@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PySide6.QtCore import QPoint, Qt
 
-from app.inspect.colormap import MAGNITUDE
+from app.colormap import MAGNITUDE
 from app.match_lines import match_lines
 from spams_core.data.fit import FrameObservation, MatchReason
 

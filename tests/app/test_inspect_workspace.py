@@ -12,7 +12,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtGui import QColor
 
-from app.inspect.colormap import DIFFERENCE, MAGNITUDE, MISSING
+from app.colormap import DIFFERENCE, MAGNITUDE, MISSING
 from app.theme import THEMES
 
 Opened = Callable[[Path], Any]

@@ -49,7 +49,6 @@ def write_pc2(path, frames=3):
 
 @pytest.mark.parametrize("kind", ["ply", "ply in millimetres", "ply with z up", "obj", "pc2", "pc2 file"])
 def test_meshes_are_seen_where_they_are(kind, tmp_path):
-    pytest.importorskip("embreex", reason="the virtual camera needs the extra `synthetic`")
     path = tmp_path
     if kind.startswith("pc2"):
         write_pc2(tmp_path)

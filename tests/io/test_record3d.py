@@ -133,6 +133,15 @@ def test_mutated_files_are_read_or_refused(seed, mutation):
     read_or_refuse(path)
 
 
+def test_a_first_pose_that_is_none_tells_no_tilt(tmp_path):
+    lost = "Its poses begin at the first frame's own, so nothing tells how the camera was tilted."
+    path = write_r3d(tmp_path / "own.r3d", compress=bytes, poses=[[0, 0, 0, 1, 0, 0, 0]] * 4)
+    source = open_source(path, ReadingSettings())
+    assert source.notes == (lost,)
+    assert np.array_equal(source.camera.world_from_camera, np.diag([1, -1, -1, 1]))
+    assert lost not in open_source(write_r3d(tmp_path / "world.r3d", compress=bytes), ReadingSettings()).notes
+
+
 def test_given_intrinsics_count(tmp_path):
     path = write_r3d(tmp_path / "walk.r3d", compress=bytes)
     with pytest.raises(InputError, match="its images are 32×24, but those of kinect_v1"):
