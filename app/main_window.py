@@ -471,7 +471,7 @@ class MainWindow(QMainWindow):
         self.commands.actions["theme.light"].setIcon(icon("sun" if theme.name == "dark" else "moon", theme))
         self.setWindowIcon(icon("person-simple-walk", theme, theme.accent))
         self.welcome.set_theme(theme)
-        self.timeline.strip.set_theme(theme)
+        self.timeline.set_theme(theme)
         if self.scene is not None:
             self.scene.set_theme(theme)
         for workspace in self.workspaces:
