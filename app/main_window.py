@@ -65,6 +65,7 @@ __all__ = ["MainWindow"]
 
 _MESSAGE_MS = 8000
 _PANEL_WIDTH = 316
+_WIDEST_ASIDE = 0.56
 
 
 class MainWindow(QMainWindow):
@@ -401,13 +402,19 @@ class MainWindow(QMainWindow):
         entered.enter()
         self.commands.refresh()
 
-    def set_aside(self, widget: QWidget | None) -> None:
-        """Show a widget to the left of the viewports, such as a depth image; None hides that place again."""
+    def set_aside(self, widget: QWidget | None, least_width: int = 0) -> None:
+        """Show a widget to the left of the viewports, such as a depth image; None hides that place again.
+
+        With `least_width` its place is widened to so many pixels, but not beyond a half and a bit.
+        """
         if widget is not None:
             if self._aside.indexOf(widget) < 0:
                 self._aside.addWidget(widget)
             self._aside.setCurrentWidget(widget)
         self._aside.setVisible(widget is not None)
+        total, wide = self._viewing.width(), min(least_width, round(_WIDEST_ASIDE * self._viewing.width()))
+        if widget is not None and self._aside.width() < wide:
+            self._viewing.setSizes([wide, total - wide])
 
     def color_by_part(self, by_part: bool) -> None:
         """Colour the input by part, or by distance."""

@@ -142,7 +142,8 @@ class InspectWorkspace(Workspace):
         self.compare_card.open_requested.connect(self._window.commands.actions["inspect.compare"].trigger)
         self.depth_view = DepthView(self._window.session, self._window.theme)
         self.depth_view.failed.connect(self._on_failed)
-        self.table = MetricsTable()
+        self.table = MetricsTable(self._window.preferences.hidden_figures)
+        self.table.hidden_changed.connect(self._on_hidden)
         self.table.frame_chosen.connect(self._window.player.go_to)
         self.table.save_requested.connect(self._window.commands.actions["inspect.save_table"].trigger)
         self.strips = DiagnosisStrips()
@@ -242,6 +243,8 @@ class InspectWorkspace(Workspace):
         if there and widget is not None and self._window.viewing and self._window.workspace is self:
             self._window.show_views((False, True, False))
             self._window.set_aside(widget)
+            if self.table is not None and widget is self.table:  # it knows its width once it is filled
+                self._window.set_aside(widget, self.table.wanted_width())
 
     def _show_strips(self, leaving: bool = False) -> None:
         if self.strips is None:
@@ -301,6 +304,10 @@ class InspectWorkspace(Workspace):
             self.table.show_rows(self.diagnosis.rows, part_titles(self._window.session.part_names))
         if self.diagnosis.complete:
             self._window.commands.refresh()
+
+    @Slot(object)
+    def _on_hidden(self, names: frozenset[str]) -> None:
+        self._window.preferences.hidden_figures = names
 
     @Slot(object)
     def _on_matches(self, reasons: frozenset[int]) -> None:
