@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from app.edit.codes_panel import SigmaSlider
 from app.edit.editor import Codes, Editor
+from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
 from app.theme import Theme
 from spams_core.resources import part_titles
@@ -147,7 +148,10 @@ class BlendPanel(QWidget):
         title = kind.capitalize()
         slider.setRange(0, _STEPS)
         slider.setAccessibleName(f"{title} between A and B")
-        slider.setToolTip(f"{title}: A at the left, B at the right; a double click returns to A")
+        slider.setToolTip(
+            f"{title}: A at the left, B at the right; a double click returns to A. "
+            f"This changes the body on screen; {UNTIL_SAVED}."
+        )
         slider.valueChanged.connect(partial(self._on_slider, kind, slider))
         slider.sliderReleased.connect(partial(self._on_slider, kind, slider))
         heading, percent = QLabel(title), QLabel("0 %")

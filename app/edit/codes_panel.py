@@ -24,6 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
 from app.theme import THEMES, Theme
 from spams_core.resources import part_colors, part_titles
@@ -287,7 +288,8 @@ class CodesPanel(QWidget):
         slider.setAccessibleName(f"{kind.capitalize()} {k + 1}")
         slider.setToolTip(
             f"{kind.capitalize()} direction {k + 1} of this part, strongest first. Marks are standard deviations of "
-            "the training bodies; a double click returns to the middle."
+            "the training bodies; a double click returns to the middle. "
+            f"This changes the body on screen; {UNTIL_SAVED}."
         )
         slider.valueChanged.connect(partial(self._on_value, kind, k, slider))
         slider.sliderReleased.connect(partial(self._on_value, kind, k, slider))

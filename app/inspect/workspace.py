@@ -50,6 +50,7 @@ class InspectWorkspace(Workspace):
     replay_bar: ReplayBar | None = None
     wipe: Wipe | None = None
     lacking: QLabel | None = None
+    note: QLabel | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -162,7 +163,11 @@ class InspectWorkspace(Workspace):
         column.setSpacing(14)
         self.lacking = QLabel("Open a fit to inspect it.")
         self.lacking.setObjectName("muted")
+        self.note = QLabel("What is chosen here changes the picture, never the fit. To change the body, turn to Edit.")
+        self.note.setObjectName("muted")
+        self.note.setWordWrap(True)
         column.addWidget(self.lacking)
+        column.addWidget(self.note)
         column.addWidget(self.colors_card)
         column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
@@ -262,6 +267,8 @@ class InspectWorkspace(Workspace):
         known = self._window.session.fit is not None
         if self.lacking is not None:
             self.lacking.setVisible(not known)
+        if self.note is not None:
+            self.note.setVisible(known)
         for card in (self.colors_card, self.compare_card, self.matches_card):
             if card is not None:
                 card.setEnabled(known)
