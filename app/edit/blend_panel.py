@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -27,6 +26,7 @@ from app.edit.codes_panel import SigmaSlider
 from app.edit.editor import Codes, Editor
 from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
+from app.panels.scrolling import scrolled
 from app.theme import Theme
 from spams_core.resources import part_titles
 
@@ -56,7 +56,6 @@ class BlendPanel(QWidget):
         self._percent: dict[SigmaSlider, QLabel] = {}
         self.checks: dict[Kind, list[QCheckBox]] = {"shape": [], "pose": []}
         content = QWidget()
-        content.setObjectName("panel")
         layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(10)
@@ -97,14 +96,9 @@ class BlendPanel(QWidget):
         buttons.addWidget(self.bake)
         layout.addLayout(buttons)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolled(content))
         self.set_theme(theme)
         self.show_state(editing.state)
         editing.changed.connect(self.show_state)
