@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MainWindow"]
 
-_MESSAGE_MS = 8000
+logger = logging.getLogger(__name__)
+
+_MESSAGE_MS, _PROBLEM_MS = 8000, 30_000
 _PANEL_WIDTH = 316
 _WIDEST_ASIDE = 0.56
 
@@ -199,6 +202,7 @@ class MainWindow(QMainWindow):
         self._splitter = splitter
         self.setCentralWidget(splitter)
         self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
+        self.status.message_clicked.connect(self.commands.actions["help.log"].trigger)
         self.setStatusBar(self.status)
         # An OpenGL child from the start: adding the first one to a window on screen would recreate that window.
         seed = QOpenGLWidget(self)
@@ -355,7 +359,7 @@ class MainWindow(QMainWindow):
     def _on_background_error(self, error: Exception) -> None:
         """What nobody asked for right now needs no dialog, unless it is a defect."""
         if isinstance(error, InputError):
-            self.notify(str(error))
+            self.notify_problem(error)
         else:
             self.show_error(error)
 
@@ -488,8 +492,14 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def notify(self, text: str) -> None:
-        """A message in the status line."""
-        self.status.showMessage(text, _MESSAGE_MS)
+        """A message in the status line, and in the log."""
+        logger.info("%s", text)
+        self.status.tell(text, _MESSAGE_MS)
+
+    def notify_problem(self, error: InputError) -> None:
+        """The same, for what did not work: longer, and a warning in the log."""
+        logger.warning("%s", error)
+        self.status.tell(str(error), _PROBLEM_MS)
 
     @Slot(object)
     def show_error(self, error: BaseException) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.commands import Command
 from app.inspect.comparison import Comparison
@@ -15,6 +15,7 @@ from app.inspect.diagnosis import Diagnosis
 from app.inspect.mesh_colors import MeshColors
 from app.inspect.replay import Replay
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
+from app.panels.scrolling import scrolled
 from app.theme import Theme, icon
 from app.workspace import Workspace
 from spams_core.errors import InputError
@@ -157,7 +158,6 @@ class InspectWorkspace(Workspace):
         self._window.timeline.add_row(self.replay_bar)
         self.replay_bar.hide()
         inside = QWidget()
-        inside.setObjectName("panel")
         column = QVBoxLayout(inside)
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
@@ -172,12 +172,7 @@ class InspectWorkspace(Workspace):
         column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setObjectName("panel")
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inside)
+        area = scrolled(inside)
         self._on_fit()
         return area
 
@@ -331,7 +326,7 @@ class InspectWorkspace(Workspace):
     def _on_failed(self, error: Exception) -> None:
         """Nobody asked for it right now: a faulty file needs no dialog, a defect does."""
         if isinstance(error, InputError):
-            self._window.notify(str(error))
+            self._window.notify_problem(error)
         else:
             self._window.show_error(error)
 
