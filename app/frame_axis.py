@@ -2,22 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QMouseEvent, QWheelEvent
-from PySide6.QtWidgets import QSizePolicy, QWidget
+from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.theme import THEMES, Theme
 
-__all__ = ["FrameAxis"]
+__all__ = ["FrameAxis", "Scale"]
 
 _MARGIN = 14
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What some colours of a strip mean.
+
+    Attributes:
+        title: Of what they tell.
+        colors: #rrggbb, from the low to the high end; a single one means that it is so.
+        low, high: The ends, the last one with its unit.
+    """
+
+    title: str
+    colors: tuple[str, ...]
+    low: str = ""
+    high: str = ""
+
+    def text(self) -> str:
+        """Without colours."""
+        return f"{self.title}: {self.low} to {self.high}" if self.high else self.title
+
+
 class FrameAxis(QWidget):
-    """One column per frame; press or drag to scrub."""
+    """One column per frame; press or drag to scrub.
+
+    Signals:
+        scrubbed: The frame under the pointer.
+        scales_changed: `scales` tells something else.
+    """
 
     scrubbed = Signal(int)
+    scales_changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +100,10 @@ class FrameAxis(QWidget):
         frame = self.frame_at(event.position().x())
         return f"Frame {frame} at {frame / self._fps:.2f} s"
 
+    def scales(self) -> Sequence[Scale]:
+        """What its colours mean."""
+        return ()
+
     # --- events ---------------------------------------------------------------------------------------------------
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
@@ -82,7 +115,10 @@ class FrameAxis(QWidget):
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._scrub(event)
         elif self._count:
-            self.setToolTip(self.describe(event))
+            told = self.describe(event)
+            self.setToolTip(told)
+            # At once: a tooltip that is up already would go on telling of the column before.
+            QToolTip.showText(event.globalPosition().toPoint(), told, self)
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         """One frame per notch."""

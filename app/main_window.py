@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,8 +64,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MainWindow"]
 
-_MESSAGE_MS = 8000
+logger = logging.getLogger(__name__)
+
+_MESSAGE_MS, _PROBLEM_MS = 8000, 30_000
 _PANEL_WIDTH = 316
+_WIDEST_ASIDE = 0.56
 
 
 class MainWindow(QMainWindow):
@@ -198,6 +202,7 @@ class MainWindow(QMainWindow):
         self._splitter = splitter
         self.setCentralWidget(splitter)
         self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
+        self.status.message_clicked.connect(self.commands.actions["help.log"].trigger)
         self.setStatusBar(self.status)
         # An OpenGL child from the start: adding the first one to a window on screen would recreate that window.
         seed = QOpenGLWidget(self)
@@ -354,7 +359,7 @@ class MainWindow(QMainWindow):
     def _on_background_error(self, error: Exception) -> None:
         """What nobody asked for right now needs no dialog, unless it is a defect."""
         if isinstance(error, InputError):
-            self.notify(str(error))
+            self.notify_problem(error)
         else:
             self.show_error(error)
 
@@ -401,13 +406,19 @@ class MainWindow(QMainWindow):
         entered.enter()
         self.commands.refresh()
 
-    def set_aside(self, widget: QWidget | None) -> None:
-        """Show a widget to the left of the viewports, such as a depth image; None hides that place again."""
+    def set_aside(self, widget: QWidget | None, least_width: int = 0) -> None:
+        """Show a widget to the left of the viewports, such as a depth image; None hides that place again.
+
+        With `least_width` its place is widened to so many pixels, but not beyond a half and a bit.
+        """
         if widget is not None:
             if self._aside.indexOf(widget) < 0:
                 self._aside.addWidget(widget)
             self._aside.setCurrentWidget(widget)
         self._aside.setVisible(widget is not None)
+        total, wide = self._viewing.width(), min(least_width, round(_WIDEST_ASIDE * self._viewing.width()))
+        if widget is not None and self._aside.width() < wide:
+            self._viewing.setSizes([wide, total - wide])
 
     def color_by_part(self, by_part: bool) -> None:
         """Colour the input by part, or by distance."""
@@ -471,7 +482,7 @@ class MainWindow(QMainWindow):
         self.commands.actions["theme.light"].setIcon(icon("sun" if theme.name == "dark" else "moon", theme))
         self.setWindowIcon(icon("person-simple-walk", theme, theme.accent))
         self.welcome.set_theme(theme)
-        self.timeline.strip.set_theme(theme)
+        self.timeline.set_theme(theme)
         if self.scene is not None:
             self.scene.set_theme(theme)
         for workspace in self.workspaces:
@@ -481,8 +492,14 @@ class MainWindow(QMainWindow):
 
     @Slot(str)
     def notify(self, text: str) -> None:
-        """A message in the status line."""
-        self.status.showMessage(text, _MESSAGE_MS)
+        """A message in the status line, and in the log."""
+        logger.info("%s", text)
+        self.status.tell(text, _MESSAGE_MS)
+
+    def notify_problem(self, error: InputError) -> None:
+        """The same, for what did not work: longer, and a warning in the log."""
+        logger.warning("%s", error)
+        self.status.tell(str(error), _PROBLEM_MS)
 
     @Slot(object)
     def show_error(self, error: BaseException) -> None:

@@ -142,6 +142,19 @@ class Preferences:
         self._settings.setValue("recent", [str(p) for p in [path, *others][:_MOST_RECENT]])
 
     @property
+    def hidden_figures(self) -> frozenset[str]:
+        """Columns of the table of frames that the user hid."""
+        try:
+            stored = json.loads(str(self._settings.value("hidden_figures") or "[]"))
+        except ValueError:
+            return frozenset()
+        return frozenset(str(name) for name in stored) if isinstance(stored, list) else frozenset()
+
+    @hidden_figures.setter
+    def hidden_figures(self, names: frozenset[str]) -> None:
+        self._settings.setValue("hidden_figures", json.dumps(sorted(names)))
+
+    @property
     def run_names(self) -> dict[Path, str]:
         """What the user calls some fits, by their folder."""
         try:

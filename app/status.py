@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 import psutil
-from PySide6.QtCore import QTimer, Slot
+from PySide6.QtCore import QRect, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.session import Session
@@ -16,10 +17,17 @@ __all__ = ["StatusLine"]
 
 _FRAME_TIME_EVERY_MS = 250
 _MEMORY_EVERY = 4
+_EDGE = 6
 
 
 class StatusLine(QStatusBar):
-    """Facts at the right, messages at the left."""
+    """Facts at the right, messages at the left; one that is too long ends in an ellipsis, and its tooltip has it all.
+
+    Signals:
+        message_clicked: The user wants to read more.
+    """
+
+    message_clicked = Signal()
 
     def __init__(self, session: Session, frame_time_ms: Callable[[], float], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,6 +50,11 @@ class StatusLine(QStatusBar):
         session.sequence_changed.connect(self.refresh)
         session.live_changed.connect(self.refresh)
         session.unit_changed.connect(self.refresh)
+        self._told = self._cut = ""
+        self._expiry = QTimer(self)
+        self._expiry.setSingleShot(True)
+        self._expiry.timeout.connect(self._on_expired)
+        self.messageChanged.connect(self._on_message)
         self._ticks = 0
         self._process = psutil.Process()
         self._timer = QTimer(self)
@@ -49,6 +62,54 @@ class StatusLine(QStatusBar):
         self._timer.timeout.connect(self._on_timer)
         self._timer.start()
         self.refresh()
+
+    # --- messages -------------------------------------------------------------------------------------------------
+
+    def message_area(self) -> QRect:
+        """Room for a message, left of the facts."""
+        shown = [label.x() for label in self.facts.values() if label.isVisible()]
+        return QRect(_EDGE, 0, max(0, min([self.width(), *shown]) - 3 * _EDGE), self.height())
+
+    def tell(self, text: str, milliseconds: int) -> None:
+        """Show a message for some time, on one line, whatever a library's message holds."""
+        self._told = " ".join(text.split())
+        self._expiry.start(milliseconds)
+        self._show_told()
+
+    def message_on_screen(self) -> str:
+        """What can be read of the message."""
+        return self.currentMessage()
+
+    def _show_told(self) -> None:
+        room = self.message_area().width()
+        self._cut = self.fontMetrics().elidedText(self._told, Qt.TextElideMode.ElideRight, room)
+        self.showMessage(self._cut)
+
+    @Slot()
+    def _on_expired(self) -> None:
+        if self.currentMessage() == self._cut:
+            self.clearMessage()
+
+    @Slot(str)
+    def _on_message(self, text: str) -> None:
+        full = self._told if text == self._cut else text
+        self.setToolTip(f"{full}\nClick to see it in the log." if text else "")
+        self.setCursor(Qt.CursorShape.PointingHandCursor if text else Qt.CursorShape.ArrowCursor)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """A message has other room."""
+        super().resizeEvent(event)
+        if self._cut and self.currentMessage() == self._cut:
+            self._show_told()
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """A click upon the message."""
+        place = event.position().toPoint()
+        left = event.button() == Qt.MouseButton.LeftButton
+        if left and self.currentMessage() and self.message_area().contains(place):
+            self.message_clicked.emit()
+
+    # --- facts ----------------------------------------------------------------------------------------------------
 
     @Slot()
     def refresh(self, *_: object) -> None:

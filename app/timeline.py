@@ -19,9 +19,11 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
-from app.frame_axis import FrameAxis
+from app.frame_axis import FrameAxis, Scale
 from app.playback import PlaybackClock
-from app.units import length_text
+from app.scale_legend import ScaleLegend
+from app.theme import Theme
+from app.units import UNITS, length_text
 
 __all__ = ["Strip", "Timeline"]
 
@@ -50,11 +52,15 @@ class Strip(FrameAxis):
     def set_residuals(self, frames: Int[np.ndarray, "T"], residual_m: Float[np.ndarray, "T"]) -> None:
         """Median distance to the fitted surface per fitted frame; NaN where a frame is fitted but not yet measured."""
         self._residual_mm = dict(zip(np.asarray(frames).tolist(), (1e3 * np.asarray(residual_m)).tolist(), strict=True))
+        self.scales_changed.emit()
         self.update()
 
     def set_known(self, cached: Sequence[int], labelled: Sequence[int]) -> None:
         """Frames in memory, and frames whose parts are known."""
+        told = bool(self._cached), bool(self._labelled)
         self._cached, self._labelled = list(cached), list(labelled)
+        if told != (bool(self._cached), bool(self._labelled)):
+            self.scales_changed.emit()
         self.update()
 
     @property
@@ -66,7 +72,25 @@ class Strip(FrameAxis):
         """Mark keyframes of a pose edit by diamonds."""
         if list(frames) != self._keys:
             self._keys = list(frames)
+            self.scales_changed.emit()
             self.update()
+
+    def scales(self) -> list[Scale]:
+        """Residual, the two thin lines below it, and the diamonds."""
+        theme, found = self._theme, []
+        if self._residual_mm:
+            per_mm = UNITS.get(self.unit, UNITS["mm"])[0] / 1000.0  # type: ignore[call-overload]
+            low, high = (f"{limit * per_mm:g}" for limit in (_GOOD_MM, _BAD_MM))
+            colors = (theme.good, theme.warning, theme.danger)
+            found.append(Scale("Residual", colors, f"≤ {low}", f"≥ {high} {self.unit}"))
+        for frames, color, title in (
+            (self._cached, theme.border_strong, "in memory"),
+            (self._labelled, theme.good, "parts known"),
+            (self._keys, theme.accent, "keyframe"),
+        ):
+            if frames:
+                found.append(Scale(title, (color,)))
+        return found
 
     def describe(self, event: QMouseEvent) -> str:
         """Frame, residual, and what is known of it."""
@@ -193,6 +217,10 @@ class Timeline(QWidget):
         row.addLayout(right, 1)
         layout.addLayout(row)
         layout.addWidget(self.strip)
+        self.legend = ScaleLegend()
+        self.legend.add(self.strip)
+        layout.addWidget(self.legend)
+        self._layout = layout
         self._strips: list[FrameAxis] = [self.strip]
         for box in (self.speed, self.pace):
             box.setFocusPolicy(Qt.FocusPolicy.TabFocus)
@@ -202,15 +230,17 @@ class Timeline(QWidget):
         self._strips.append(strip)
         strip.set_range(self._count, self._fps)
         strip.scrubbed.connect(self.strip.scrubbed)
-        layout = self.layout()
-        assert layout is not None
-        layout.addWidget(strip)
+        self.legend.add(strip)
+        self._layout.insertWidget(self._layout.indexOf(self.legend), strip)
+
+    def set_theme(self, theme: Theme) -> None:
+        """Colours."""
+        self.strip.set_theme(theme)
+        self.legend.set_theme(theme)
 
     def add_row(self, row: QWidget) -> None:
         """Put something that counts no frames below everything."""
-        layout = self.layout()
-        assert layout is not None
-        layout.addWidget(row)
+        self._layout.addWidget(row)
 
     def set_range(self, count: int, fps: float) -> None:
         """Frames and their rate."""

@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -25,7 +24,9 @@ from PySide6.QtWidgets import (
 
 from app.edit.codes_panel import SigmaSlider
 from app.edit.editor import Codes, Editor
+from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
+from app.panels.scrolling import scrolled
 from app.theme import Theme
 from spams_core.resources import part_titles
 
@@ -55,7 +56,6 @@ class BlendPanel(QWidget):
         self._percent: dict[SigmaSlider, QLabel] = {}
         self.checks: dict[Kind, list[QCheckBox]] = {"shape": [], "pose": []}
         content = QWidget()
-        content.setObjectName("panel")
         layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(10)
@@ -96,14 +96,9 @@ class BlendPanel(QWidget):
         buttons.addWidget(self.bake)
         layout.addLayout(buttons)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolled(content))
         self.set_theme(theme)
         self.show_state(editing.state)
         editing.changed.connect(self.show_state)
@@ -147,7 +142,10 @@ class BlendPanel(QWidget):
         title = kind.capitalize()
         slider.setRange(0, _STEPS)
         slider.setAccessibleName(f"{title} between A and B")
-        slider.setToolTip(f"{title}: A at the left, B at the right; a double click returns to A")
+        slider.setToolTip(
+            f"{title}: A at the left, B at the right; a double click returns to A. "
+            f"This changes the body on screen; {UNTIL_SAVED}."
+        )
         slider.valueChanged.connect(partial(self._on_slider, kind, slider))
         slider.sliderReleased.connect(partial(self._on_slider, kind, slider))
         heading, percent = QLabel(title), QLabel("0 %")

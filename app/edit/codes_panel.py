@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QSlider,
     QSpinBox,
@@ -24,7 +23,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
+from app.panels.scrolling import scrolled
 from app.theme import THEMES, Theme
 from spams_core.resources import part_colors, part_titles
 
@@ -179,7 +180,6 @@ class CodesPanel(QWidget):
         self._rows.setColumnStretch(1, 1)
         self._make_tools()
         content = QWidget()
-        content.setObjectName("panel")
         layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(7)
@@ -193,14 +193,9 @@ class CodesPanel(QWidget):
                 line.addWidget(widget, 0 if widget is self._seed_label else 1)
             layout.addLayout(line)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        outer.addWidget(scrolled(content))
         self._show_tools(False)
         editing.changed.connect(self.show_state)
         editing.model_changed.connect(self.set_model)
@@ -287,7 +282,8 @@ class CodesPanel(QWidget):
         slider.setAccessibleName(f"{kind.capitalize()} {k + 1}")
         slider.setToolTip(
             f"{kind.capitalize()} direction {k + 1} of this part, strongest first. Marks are standard deviations of "
-            "the training bodies; a double click returns to the middle."
+            "the training bodies; a double click returns to the middle. "
+            f"This changes the body on screen; {UNTIL_SAVED}."
         )
         slider.valueChanged.connect(partial(self._on_value, kind, k, slider))
         slider.sliderReleased.connect(partial(self._on_value, kind, k, slider))

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from app.edit.editing import Editing
     from app.edit.editor import Editor
 
-__all__ = ["Footer", "unusual_text"]
+__all__ = ["UNTIL_SAVED", "Footer", "unusual_text"]
+
+UNTIL_SAVED = "the fit stays as it is, and a new one is made by Save as New Fit"
+"""What no slider of this workspace does."""
 
 _WARNING_MS = 60
 
@@ -32,6 +35,9 @@ class Footer(QWidget):
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._editing, self._editor = editing, editor
+        self.note = QLabel(f"Edits change the body on screen; {UNTIL_SAVED}.")
+        self.note.setObjectName("muted")
+        self.note.setWordWrap(True)
         self.warning = QLabel()
         self.warning.setObjectName("problem")
         self.warning.setWordWrap(True)
@@ -80,6 +86,7 @@ class Footer(QWidget):
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         button.setSizePolicy(self.sizePolicy())
         layout.addWidget(button)
+        layout.addWidget(self.note)
         # Playing and dragging change the codes many times a second; the sentence may lag a little.
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)

@@ -11,6 +11,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal, Slot
 from PySide6.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap, QPolygonF, QResizeEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
+from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
 from app.theme import THEMES, Theme
 
@@ -55,7 +56,7 @@ class CodePlane(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.CrossCursor)
         self.setAccessibleName("Map of the training bodies")
-        self.setToolTip("Each dot is a training body. Press or drag to move the body on screen there.")
+        self.setToolTip(f"Each dot is a training body. Press or drag to move the body on screen there; {UNTIL_SAVED}.")
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""

@@ -21,7 +21,7 @@ class ColorsCard(QWidget):
         super().__init__(parent)
         self._colors = colors
         self.choice = QComboBox()
-        self.choice.setToolTip("What the colours of the fitted mesh say")
+        self.choice.setToolTip("What the colours of the fitted mesh say; its shape stays as it is")
         self.choice.setAccessibleName("Colour the mesh by")
         self.choice.addItem("Body part", "part")
         for name, measure in MEASURES.items():
@@ -34,7 +34,7 @@ class ColorsCard(QWidget):
         self.top.setRange(0.1, 10_000.0)
         self.top.setDecimals(1)
         self.top.setKeyboardTracking(False)
-        self.top.setToolTip("Where the colours end; larger numbers take the last colour")
+        self.top.setToolTip("Where the colours end; larger numbers take the last colour. The fit stays as it is")
         self.top.setAccessibleName("Upper end of the colours")
         self.top.valueChanged.connect(self._on_top)
         self._top_label = QLabel("Colours end at")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +17,17 @@ from PySide6.QtCore import (
     Slot,
 )
 from PySide6.QtGui import QShowEvent
-from PySide6.QtWidgets import QAbstractItemView, QHBoxLayout, QLabel, QPushButton, QTableView, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPushButton,
+    QTableView,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
@@ -28,7 +40,36 @@ _UNKNOWN = -1.0
 _MEASURED_ROWS = 20
 """So many rows besides those on screen say how wide a column is."""
 
+_PADDING_PX = 3
+"""At either side of a cell."""
+
 _Index = QModelIndex | QPersistentModelIndex
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Name, unit and meaning of the figures in a column."""
+
+    name: str
+    unit: str
+    meaning: str
+
+    def header(self, arrow: str) -> str:
+        """A word per line, the unit below, with the arrow of the column that is sorted by."""
+        return "\n".join([*self.name.split(), f"{self.unit} {arrow}".strip()])
+
+
+def _columns(parts: Sequence[str]) -> list[_Column]:
+    """Of a table of these parts."""
+    seen = "median distance of the observed points to the surface"
+    return [
+        _Column("Frame", "", "counted in the recording"),
+        _Column("All", "mm", seen),
+        *(_Column(part, "mm", f"{seen}, this part alone") for part in parts),
+        _Column("Kept", "%", "pairs of an observed and a model point that were not rejected"),
+        _Column("Missing", "%", "the subject's pixels without a reading"),
+        _Column("Jitter", "mm", "from the middle between the frames before and after"),
+    ]
 
 
 class _Figures(QAbstractTableModel):
@@ -37,13 +78,13 @@ class _Figures(QAbstractTableModel):
     def __init__(self, parent: QWidget) -> None:
         # Owned by the table: a model that Python collects while a view still asks it brings the program down.
         super().__init__(parent)
-        self.titles: list[str] = []
+        self.columns: list[_Column] = []
         self.numbers: np.ndarray[Any, Any] = np.zeros((0, 0))
         self._sorted_by = 0, Qt.SortOrder.AscendingOrder
 
     def show_rows(self, rows: Mapping[int, FrameDiagnosis], parts: Sequence[str]) -> None:
         self.beginResetModel()
-        self.titles = ["Frame", "All\nmm", *(f"{part}\nmm" for part in parts), "Kept\n%", "Missing\n%", "Jitter\nmm"]
+        self.columns = _columns(parts)
         self.numbers = np.array(
             [
                 [row.frame, 1e3 * row.residual_m, *(1e3 * row.part_residual_m), 1e2 * row.kept_share,
@@ -51,7 +92,7 @@ class _Figures(QAbstractTableModel):
                 for _, row in sorted(rows.items())
                 if len(row.part_residual_m) == len(parts)
             ]
-        ).reshape(-1, len(self.titles))  # fmt: skip
+        ).reshape(-1, len(self.columns))  # fmt: skip
         self._arrange()
         self.endResetModel()
 
@@ -78,7 +119,7 @@ class _Figures(QAbstractTableModel):
         return 0 if parent.isValid() else len(self.numbers)
 
     def columnCount(self, parent: _Index = QModelIndex()) -> int:  # noqa: B008
-        return 0 if parent.isValid() else len(self.titles)
+        return 0 if parent.isValid() else len(self.columns)
 
     def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
         value = float(self.numbers[index.row(), index.column()])
@@ -91,8 +132,15 @@ class _Figures(QAbstractTableModel):
         return None
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
-        if orientation == Qt.Orientation.Horizontal and role == Qt.ItemDataRole.DisplayRole:
-            return self.titles[section]
+        if orientation != Qt.Orientation.Horizontal or not 0 <= section < len(self.columns):
+            return None
+        column, (sorted_by, order) = self.columns[section], self._sorted_by
+        unit = f", {column.unit}" if column.unit else ""
+        if role == Qt.ItemDataRole.DisplayRole:
+            arrow = "" if section != sorted_by else "▾" if order == Qt.SortOrder.DescendingOrder else "▴"
+            return column.header(arrow)
+        if role in (Qt.ItemDataRole.ToolTipRole, Qt.ItemDataRole.AccessibleTextRole):
+            return f"{column.name}{unit}: {column.meaning}"
         return None
 
 
@@ -102,16 +150,21 @@ class MetricsTable(QWidget):
     Signals:
         frame_chosen: A row was clicked: its frame.
         save_requested: The user wants a file.
+        hidden_changed: The names of the columns that are not shown.
     """
 
     frame_chosen = Signal(int)
     save_requested = Signal()
+    hidden_changed = Signal(object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, hidden: Iterable[str] = (), parent: QWidget | None = None) -> None:
+        """`hidden` are the names of columns that are not shown."""
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+        self._hidden = frozenset(hidden)
         self._waiting: tuple[Mapping[int, FrameDiagnosis], Sequence[str]] | None = None
+        self._shown: tuple[Mapping[int, FrameDiagnosis], Sequence[str]] | None = None
         self._figures = _Figures(self)
         self.view = QTableView()
         self.view.setModel(self._figures)
@@ -121,7 +174,13 @@ class MetricsTable(QWidget):
         self.view.verticalHeader().setDefaultSectionSize(22)
         self.view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.view.horizontalHeader().setResizeContentsPrecision(_MEASURED_ROWS)
+        header = self.view.horizontalHeader()
+        header.setDefaultAlignment(Qt.AlignmentFlag.AlignBottom | Qt.AlignmentFlag.AlignRight)
+        header.setStyleSheet(f"QHeaderView::section {{ padding: 3px {_PADDING_PX}px; }}")
+        header.setSortIndicatorShown(False)  # it takes as much room as a number; the unit's line has an arrow instead
+        header.setMinimumSectionSize(24)
+        self.view.setWordWrap(False)
+        self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setAccessibleName("Figures of every frame")
         self.view.clicked.connect(self._on_clicked)
         self.medians = QLabel()
@@ -132,11 +191,20 @@ class MetricsTable(QWidget):
         self.save = QPushButton("Save as CSV…")
         self.save.setToolTip("Write the table to a file")
         self.save.clicked.connect(self.save_requested)
+        self.choose = QToolButton()
+        self.choose.setText("Columns")
+        self.choose.setObjectName("outlined")
+        self.choose.setToolTip("Choose which figures are shown; the file has them all")
+        self.choose.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.choose.setMenu(QMenu(self.choose))
+        header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        header.customContextMenuRequested.connect(lambda at: self.choose.menu().popup(header.mapToGlobal(at)))
         top = QHBoxLayout()
         top.addWidget(heading, 1)
+        top.addWidget(self.choose)
         top.addWidget(self.save)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(12, 8, 12, 8)
+        layout.setContentsMargins(10, 8, 6, 8)
         layout.addLayout(top)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.medians)
@@ -155,19 +223,69 @@ class MetricsTable(QWidget):
     def _fill(self) -> None:
         if self._waiting is None:
             return
-        (rows, parts), self._waiting = self._waiting, None
-        before, empty = self._figures.titles, len(self._figures.numbers) == 0
+        self._shown, self._waiting = self._waiting, None
+        rows, parts = self._shown
+        before, empty = self._figures.columns, len(self._figures.numbers) == 0
         self._figures.show_rows(rows, parts)
         self.save.setEnabled(bool(rows))
-        if empty or before != self._figures.titles:
-            self.view.resizeColumnsToContents()
+        if before != self._figures.columns:
+            self._offer_columns()
+        if empty or before != self._figures.columns:
+            self._fit_columns()
         told = []
-        for title, column in list(zip(self._figures.titles, self._figures.numbers.T, strict=True))[1:]:
-            known = column[np.isfinite(column)]
-            if len(known):
-                name, unit = title.split("\n")
-                told.append(f"{name.lower()} {np.median(known):.1f} {unit}")
+        for column, numbers in list(zip(self._figures.columns, self._figures.numbers.T, strict=True))[1:]:
+            known = numbers[np.isfinite(numbers)]
+            if len(known) and column.name not in self._hidden:
+                told.append(f"{column.name.lower()} {np.median(known):.1f} {column.unit}")
         self.medians.setText(f"Median over the frames: {', '.join(told)}." if told else "Nothing is measured yet.")
+
+    def _offer_columns(self) -> None:
+        """A tick for each column but the first."""
+        menu = self.choose.menu()
+        menu.clear()
+        for column in self._figures.columns[1:]:
+            action = menu.addAction(f"{column.name} ({column.unit})")
+            action.setToolTip(column.meaning)
+            action.setCheckable(True)
+            action.setChecked(column.name not in self._hidden)
+            action.toggled.connect(partial(self._on_column, column.name))
+        menu.addSeparator()
+        menu.addAction("All").triggered.connect(self._on_all)
+        menu.setToolTipsVisible(True)
+
+    def _fit_columns(self) -> None:
+        """Each as wide as its figures and the longest word of its name."""
+        metrics, model = self.view.fontMetrics(), self._figures
+        rows = range(min(model.rowCount(), _MEASURED_ROWS))
+        for section, column in enumerate(model.columns):
+            texts = [*column.header("▾").split("\n"), *(str(model.index(row, section).data()) for row in rows)]
+            widest = max(metrics.horizontalAdvance(text) for text in texts)
+            self.view.setColumnWidth(section, widest + 2 * _PADDING_PX + 2)
+            self.view.setColumnHidden(section, column.name in self._hidden)
+
+    def wanted_width(self) -> int:
+        """Room that shows all chosen columns, pixels."""
+        margins = self.contentsMargins()
+        inside = self.layout().contentsMargins()  # type: ignore[union-attr]
+        edges = margins.left() + margins.right() + inside.left() + inside.right() + 2 * self.view.frameWidth()
+        return self.view.horizontalHeader().length() + self.view.verticalScrollBar().sizeHint().width() + edges + 4
+
+    def _on_column(self, name: str, shown: bool) -> None:
+        self._hidden = self._hidden - {name} if shown else self._hidden | {name}
+        self._take_hidden()
+
+    @Slot()
+    def _on_all(self) -> None:
+        for action in self.choose.menu().actions():
+            if action.isCheckable():
+                action.setChecked(True)
+
+    def _take_hidden(self) -> None:
+        for section, column in enumerate(self._figures.columns):
+            self.view.setColumnHidden(section, column.name in self._hidden)
+        if self._shown is not None:
+            self.show_rows(*self._shown)  # the medians are those of the columns
+        self.hidden_changed.emit(self._hidden)
 
     def texts(self) -> list[list[str]]:
         """What stands in the cells, in the order shown."""

@@ -10,7 +10,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QPen, QPixmap
 
 from app.colormap import MAGNITUDE
-from app.frame_axis import FrameAxis
+from app.frame_axis import FrameAxis, Scale
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
@@ -63,6 +63,12 @@ class DiagnosisStrips(FrameAxis):
     def titles(self) -> list[str]:
         """Of the rows."""
         return [*self._parts, *(title for title, *_ in _OTHERS)]
+
+    def scales(self) -> list[Scale]:
+        """One ramp, with an end of its own for parts, missing depth and jitter."""
+        colors = tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in MAGNITUDE.stops)
+        tops = (("Parts", _PART_TOP_MM, "mm"), *((title, top, unit) for title, unit, top, _ in _OTHERS))
+        return [Scale(title, colors, "0", f"≥ {top:g} {unit}") for title, top, unit in tops]
 
     def sizeHint(self) -> QSize:
         """One line per row."""

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.commands import Command
 from app.inspect.comparison import Comparison
@@ -15,6 +15,7 @@ from app.inspect.diagnosis import Diagnosis
 from app.inspect.mesh_colors import MeshColors
 from app.inspect.replay import Replay
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
+from app.panels.scrolling import scrolled
 from app.theme import Theme, icon
 from app.workspace import Workspace
 from spams_core.errors import InputError
@@ -50,6 +51,7 @@ class InspectWorkspace(Workspace):
     replay_bar: ReplayBar | None = None
     wipe: Wipe | None = None
     lacking: QLabel | None = None
+    note: QLabel | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -142,7 +144,8 @@ class InspectWorkspace(Workspace):
         self.compare_card.open_requested.connect(self._window.commands.actions["inspect.compare"].trigger)
         self.depth_view = DepthView(self._window.session, self._window.theme)
         self.depth_view.failed.connect(self._on_failed)
-        self.table = MetricsTable()
+        self.table = MetricsTable(self._window.preferences.hidden_figures)
+        self.table.hidden_changed.connect(self._on_hidden)
         self.table.frame_chosen.connect(self._window.player.go_to)
         self.table.save_requested.connect(self._window.commands.actions["inspect.save_table"].trigger)
         self.strips = DiagnosisStrips()
@@ -155,23 +158,21 @@ class InspectWorkspace(Workspace):
         self._window.timeline.add_row(self.replay_bar)
         self.replay_bar.hide()
         inside = QWidget()
-        inside.setObjectName("panel")
         column = QVBoxLayout(inside)
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
         self.lacking = QLabel("Open a fit to inspect it.")
         self.lacking.setObjectName("muted")
+        self.note = QLabel("What is chosen here changes the picture, never the fit. To change the body, turn to Edit.")
+        self.note.setObjectName("muted")
+        self.note.setWordWrap(True)
         column.addWidget(self.lacking)
+        column.addWidget(self.note)
         column.addWidget(self.colors_card)
         column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setObjectName("panel")
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inside)
+        area = scrolled(inside)
         self._on_fit()
         return area
 
@@ -242,6 +243,8 @@ class InspectWorkspace(Workspace):
         if there and widget is not None and self._window.viewing and self._window.workspace is self:
             self._window.show_views((False, True, False))
             self._window.set_aside(widget)
+            if self.table is not None and widget is self.table:  # it knows its width once it is filled
+                self._window.set_aside(widget, self.table.wanted_width())
 
     def _show_strips(self, leaving: bool = False) -> None:
         if self.strips is None:
@@ -259,6 +262,8 @@ class InspectWorkspace(Workspace):
         known = self._window.session.fit is not None
         if self.lacking is not None:
             self.lacking.setVisible(not known)
+        if self.note is not None:
+            self.note.setVisible(known)
         for card in (self.colors_card, self.compare_card, self.matches_card):
             if card is not None:
                 card.setEnabled(known)
@@ -303,6 +308,10 @@ class InspectWorkspace(Workspace):
             self._window.commands.refresh()
 
     @Slot(object)
+    def _on_hidden(self, names: frozenset[str]) -> None:
+        self._window.preferences.hidden_figures = names
+
+    @Slot(object)
     def _on_matches(self, reasons: frozenset[int]) -> None:
         session = self._window.session
         if reasons:
@@ -317,7 +326,7 @@ class InspectWorkspace(Workspace):
     def _on_failed(self, error: Exception) -> None:
         """Nobody asked for it right now: a faulty file needs no dialog, a defect does."""
         if isinstance(error, InputError):
-            self._window.notify(str(error))
+            self._window.notify_problem(error)
         else:
             self._window.show_error(error)
 

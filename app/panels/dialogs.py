@@ -24,6 +24,7 @@ def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
     box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
     box.setTextFormat(Qt.TextFormat.PlainText)
     if isinstance(error, InputError):
+        logger.warning("%s", error)
         box.setIcon(QMessageBox.Icon.Warning)
         box.setWindowTitle("That did not work")
         box.setText(str(error))

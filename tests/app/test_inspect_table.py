@@ -60,6 +60,43 @@ def test_table_is_saved_and_replaces_a_file_only_after_the_dialog(table: Any, tm
     assert list(rows[0])[2:4] == ["head_residual_mm", "torso_residual_mm"]
 
 
+def test_all_columns_are_seen_at_once_and_explain_themselves(table: Any, qtbot: Any) -> None:
+    window = table.window()
+    parts = ["Head", "Torso", "Right arm", "Right leg", "Left arm", "Left leg"]
+    row = window.inspect_workspace.diagnosis.rows[0]
+    many = replace(row, part_residual_m=np.linspace(0.0051, 0.0456, 6))
+    table.show_rows({k: replace(many, frame=k) for k in range(12)}, parts)
+    window.inspect_workspace._show_beside()
+    assert window.width() == 1280
+    qtbot.waitUntil(lambda: table.view.horizontalScrollBar().maximum() == 0, timeout=20_000)
+    model = table.view.model()
+    titles = [model.headerData(k, Qt.Orientation.Horizontal) for k in range(model.columnCount())]
+    assert titles[:4] == ["Frame\n▴", "All\nmm", "Head\nmm", "Torso\nmm"]
+    assert titles[4] == "Right\narm\nmm"
+    told = model.headerData(4, Qt.Orientation.Horizontal, Qt.ItemDataRole.ToolTipRole)
+    assert told == "Right arm, mm: median distance of the observed points to the surface, this part alone"
+    metrics = table.view.fontMetrics()
+    for section, title in enumerate(titles):
+        assert max(metrics.horizontalAdvance(line) for line in title.split("\n")) < table.view.columnWidth(section)
+
+
+def test_columns_can_be_hidden_and_stay_so(table: Any) -> None:
+    window = table.window()
+    assert "head" in table.medians.text()
+    head = next(action for action in table.choose.menu().actions() if action.text() == "Head (mm)")
+    head.trigger()
+    assert table.view.isColumnHidden(2)
+    assert not table.view.isColumnHidden(1)
+    assert "head" not in table.medians.text()
+    assert window.preferences.hidden_figures == {"Head"}
+    table.show_rows(window.inspect_workspace.diagnosis.rows, ["Torso", "Head"])  # another order, as of another model
+    assert table.view.isColumnHidden(3)
+    assert not table.view.isColumnHidden(2)
+    table.choose.menu().actions()[-1].trigger()
+    assert not table.view.isColumnHidden(3)
+    assert window.preferences.hidden_figures == frozenset()
+
+
 def test_a_hidden_table_is_filled_when_it_is_shown(table: Any, qtbot: Any) -> None:
     window, workspace = table.window(), table.window().inspect_workspace
     window.commands.actions["inspect.table"].trigger()
