@@ -37,6 +37,7 @@ class ExportKind:
         writes: Settings → the paths that will be written or replaced.
         told: What came out → lines on what it says of itself.
         amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
+        command: What does the same in a terminal.
     """
 
     settings: type[Any]
@@ -50,6 +51,7 @@ class ExportKind:
     writes: Callable[[Any], Sequence[Path]] = lambda settings: (settings.out,)
     told: Callable[[Path], Sequence[str]] = lambda path: ()
     amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
+    command: str = "spams export"
 
 
 class ExportPage(QWidget):

@@ -97,6 +97,7 @@ class Projects(QObject):
             window.player.clock.pace,
             window.player.clock.loop,
             settings_to_dict(subject) if subject is not None else None,
+            window.editing.to_data(),
         )
 
     @Slot()
@@ -116,9 +117,20 @@ class Projects(QObject):
 
     @property
     def unsaved(self) -> bool:
-        """Whether closing would lose what somebody may want: changes of a saved project, or kept views."""
+        """Whether closing would lose what somebody may want: changes of a saved project, or kept views.
+
+        Edits that were saved as a fit are no reason to ask.
+        """
         self.refresh()
-        return self.modified and (self.path is not None or bool(self.bookmarks))
+        if not self.modified or self._saved is None or (self.path is None and not self.bookmarks):
+            return False
+        others = replace(self.current().content, edits=None) != replace(self._saved, edits=None)
+        return others or not self._window.edit_workspace.saving.in_a_fit
+
+    @property
+    def holds_edits(self) -> bool:
+        """Whether the project's file has the edits as they are now."""
+        return self.path is not None and self._saved is not None and self._window.editing.to_data() == self._saved.edits
 
     @property
     def name(self) -> str:
@@ -227,12 +239,17 @@ class Projects(QObject):
         except Exception as error:  # a slot never raises
             self._give_up(error)
             return
-        self._wait(self._opening, partial(self._finish, project, path, left))
+        self._wait(self._opening, project.edits is not None, partial(self._finish, project, path, left))
 
-    def _wait(self, opening: int, finish: Callable[[], None]) -> None:
-        """Finish once the cameras stay where they are put: a subject turns them to itself when it is found."""
-        if opening == self._opening and self._window.capture_workspace.subject.busy:
-            QTimer.singleShot(_SUBJECT_MS, partial(self._wait, opening, finish))
+    def _wait(self, opening: int, edited: bool, finish: Callable[[], None]) -> None:
+        """Finish once cameras and edits stay as they are put.
+
+        A subject turns the cameras to itself when it is found, and a model that is loaded begins without edits.
+        """
+        window = self._window
+        busy = window.capture_workspace.subject.busy or (edited and window.editor.loading)
+        if opening == self._opening and busy:
+            QTimer.singleShot(_SUBJECT_MS, partial(self._wait, opening, edited, finish))
             return
 
         def still_wanted() -> None:
@@ -275,8 +292,17 @@ class Projects(QObject):
         if settings != editing.chosen:
             editing.use(settings)
 
+    def _restore_edits(self, project: Project) -> None:
+        """Edits of another model, or damaged ones, are told and left out."""
+        if project.edits is not None:
+            try:
+                self._window.editing.restore(project.edits)
+            except InputError as error:
+                self._window.show_error(error)
+
     def _finish(self, project: Project, path: Path | None, left: Abandoned | None) -> None:
         try:
+            self._restore_edits(project)
             viewport = self._window.viewport
             if viewport is not None and project.cameras is not None:
                 viewport.set_cameras(project.cameras)
