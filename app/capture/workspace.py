@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.capture.capturing import Capturing
 from app.capture.subject import SubjectEditing
 from app.commands import Command
+from app.panels.scrolling import scrolled
 from app.theme import Theme
 from app.workspace import Workspace
 
@@ -110,12 +111,7 @@ class CaptureWorkspace(Workspace):
         layout.addWidget(self.panel)
         layout.addWidget(self.labels)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        return scroll
+        return scrolled(inside)
 
     def enter(self) -> None:
         """Depth image beside the input view."""

@@ -17,7 +17,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -26,6 +25,7 @@ from PySide6.QtWidgets import (
 from app.edit.codes_panel import SigmaSlider
 from app.edit.editor import Codes, Editor
 from app.edit.state import EditState, Kind
+from app.panels.scrolling import scrolled
 from app.theme import Theme
 from spams_core.resources import part_titles
 
@@ -96,11 +96,7 @@ class BlendPanel(QWidget):
         buttons.addWidget(self.bake)
         layout.addLayout(buttons)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolled(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)

@@ -16,7 +16,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QMenu,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QSlider,
     QSpinBox,
@@ -25,6 +24,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.edit.state import EditState, Kind
+from app.panels.scrolling import scrolled
 from app.theme import THEMES, Theme
 from spams_core.resources import part_colors, part_titles
 
@@ -193,11 +193,7 @@ class CodesPanel(QWidget):
                 line.addWidget(widget, 0 if widget is self._seed_label else 1)
             layout.addLayout(line)
         layout.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(content)
+        scroll = scrolled(content)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)

@@ -12,23 +12,23 @@ from app.actors import CloudActor
 if TYPE_CHECKING:
     from app.edit.editing import Editing
     from app.session import Session
-    from app.theme import Theme
     from app.viewport import Viewport
 
 __all__ = ["PinMarks"]
 
 _FIT_COLUMN = 1
 _SIZE_PX = 15.0
+_COLOR = (240, 60, 170)
+"""No part has it, and it shows on either theme."""
 
 
 class PinMarks(QObject):
     """A dot at each pin of the frame under the playhead, in front of the body."""
 
-    def __init__(self, session: Session, editing: Editing, viewport: Viewport, theme: Theme) -> None:
+    def __init__(self, session: Session, editing: Editing, viewport: Viewport) -> None:
         super().__init__(viewport)
         self._session, self._editing, self._viewport = session, editing, viewport
         self._shown: object = None
-        self._theme = theme
         self.dots = CloudActor()
         self.dots.visible = False
         look = self.dots.actor.GetProperty()
@@ -40,11 +40,6 @@ class PinMarks(QObject):
         viewport.renderers[_FIT_COLUMN].AddActor(self.dots.actor)
         editing.changed.connect(self._draw)
 
-    def set_theme(self, theme: Theme) -> None:
-        """Colours."""
-        self._theme, self._shown = theme, None
-        self._draw()
-
     @Slot(object)
     def _draw(self, *_: object) -> None:
         pins = [pin for pin in self._editing.state.pins if pin.frame == self._session.frame]
@@ -52,7 +47,7 @@ class PinMarks(QObject):
             return
         self._shown = pins
         if pins:
-            accent = np.array([int(self._theme.accent[k : k + 2], 16) for k in (1, 3, 5)], dtype=np.uint8)
-            self.dots.update(np.array([pin.target_m for pin in pins]), None, np.tile(accent, (len(pins), 1)))
+            colors = np.tile(np.array([_COLOR], dtype=np.uint8), (len(pins), 1))
+            self.dots.update(np.array([pin.target_m for pin in pins]), None, colors)
         self.dots.visible = bool(pins)
         self._viewport.render()

@@ -153,7 +153,7 @@ class EditWorkspace(Workspace):
                 window.session, window.editing, window.editor, window.viewport, self.footer.reach.value
             )
             self.puller.refused.connect(window.notify)
-            self.pin_marks = PinMarks(window.session, window.editing, window.viewport, window.theme)
+            self.pin_marks = PinMarks(window.session, window.editing, window.viewport)
         self.pins_panel = PinsPanel(window.editing)
         self.pins_panel.go_to.connect(window.player.go_to)
         self.tabs = QTabWidget()
@@ -193,6 +193,6 @@ class EditWorkspace(Workspace):
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
-        for panel in (self.codes_panel, self.blend_panel, self.map_panel, self.pin_marks):
+        for panel in (self.codes_panel, self.blend_panel, self.map_panel):
             if panel is not None:
                 panel.set_theme(theme)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt, QUrl, Signal, Slot
+from PySide6.QtCore import QUrl, Signal, Slot
 from PySide6.QtGui import QDesktopServices
-from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFrame, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
+from app.panels.scrolling import scrolled
 from app.settings_form import PathEdit, SettingsForm
 from app.theme import Theme, icon
 from spams_core.errors import InputError
@@ -118,11 +119,7 @@ class ExportPage(QWidget):
         place.setContentsMargins(14, 12, 14, 4)
         place.addWidget(self.form)
         place.addStretch(1)
-        scroll = QScrollArea()
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(upper)
+        scroll = scrolled(upper)
         lower = QVBoxLayout()  # always in sight, however long the form
         lower.setContentsMargins(14, 6, 14, 12)
         lower.setSpacing(9)

@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QScrollArea,
     QSizePolicy,
     QStackedLayout,
     QTabWidget,
@@ -29,6 +28,7 @@ from app.fit.refit_panel import RefitPanel
 from app.fit.runs_panel import RunsPanel
 from app.fit.time_left import spoken
 from app.fit.weights import WeightsEditor
+from app.panels.scrolling import scrolled
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
 
@@ -169,11 +169,7 @@ class FitPanel(QWidget):
         form.addLayout(start)
         inside = QWidget()
         inside.setObjectName("panel")
-        scroll = QScrollArea()  # in a low window all keep their height
-        scroll.setObjectName("panel")
-        scroll.setWidgetResizable(True)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
+        scroll = scrolled(inside)  # in a low window all keep their height
         outer = QVBoxLayout(self)
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)

@@ -6,8 +6,8 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from PySide6.QtCore import Qt, Slot
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import Slot
+from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app.commands import Command
 from app.inspect.comparison import Comparison
@@ -15,6 +15,7 @@ from app.inspect.diagnosis import Diagnosis
 from app.inspect.mesh_colors import MeshColors
 from app.inspect.replay import Replay
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
+from app.panels.scrolling import scrolled
 from app.theme import Theme, icon
 from app.workspace import Workspace
 from spams_core.errors import InputError
@@ -166,12 +167,8 @@ class InspectWorkspace(Workspace):
         column.addWidget(self.compare_card)
         column.addWidget(self.matches_card)
         column.addStretch(1)
-        area = QScrollArea()
-        area.setObjectName("panel")
-        area.setWidgetResizable(True)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area = scrolled(inside)
         area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setWidget(inside)
         self._on_fit()
         return area
 

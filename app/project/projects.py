@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.cameras import Cameras
 from app.commands import Command
-from app.panels.dialogs import ask
+from app.panels.dialogs import ask, ask_path
 from app.project.project_file import SUFFIX, Project, file_state, read_project, write_project
 from app.project.recovery import Abandoned, Recovery
 from spams_core.errors import InputError
@@ -174,7 +174,7 @@ class Projects(QObject):
     def ask_open(self) -> None:
         """Which project to open."""
         dialog = QFileDialog(self._window, "Open a project", str(self._window.last_folder), _KINDS)
-        self._run(dialog, lambda path: self.open_path(path))
+        ask_path(self._window, dialog, lambda path: self.open_path(path))
 
     def open_path(self, path: Path) -> None:
         """Open a project file.
@@ -207,7 +207,7 @@ class Projects(QObject):
             dialog = QFileDialog(self._window, f"Where is the {name} {place.name}?", str(self._window.last_folder))
             dialog.setFileMode(QFileDialog.FileMode.Directory)
             dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-            self._run(dialog, go_on)
+            ask_path(self._window, dialog, go_on)
 
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -359,7 +359,7 @@ class Projects(QObject):
         # The name's ending is completed here, so the question whether to overwrite belongs here too.
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, True)
         dialog.selectFile(start.name)
-        self._run(dialog, lambda path: self.save_to(path, then))
+        ask_path(self._window, dialog, lambda path: self.save_to(path, then))
 
     def save_to(self, path: Path, then: Callable[[], None] | None = None) -> None:
         """Save in a file; an existing one is overwritten only after asking.
@@ -391,17 +391,6 @@ class Projects(QObject):
         self._window.notify(f"Saved {path}")
         if then is not None:
             then()
-
-    def _run(self, dialog: QFileDialog, use: Callable[[Path], Any]) -> None:
-        def chosen(text: str) -> None:
-            try:
-                use(Path(text))
-            except Exception as error:  # a slot never raises
-                self._window.show_error(error)
-
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(chosen)
-        dialog.open()
 
     # --- after a crash --------------------------------------------------------------------------------------------
 

@@ -16,7 +16,7 @@ _TOLERANCE = 0.01
 _LIMIT_SIGMA = 3.0
 _DIFFERENCE_SIGMA = 0.02
 _SEAM = 0.12
-_SEAM_POINTS = 24
+_SEAM_POINTS = 12
 
 
 class Decoder(Protocol):
@@ -92,7 +92,7 @@ def pull(
 def seam_points(
     vertices: Float[np.ndarray, "V 3"], parts: Int[np.ndarray, "V"], held: Sequence[int], moving: Sequence[int]
 ) -> Float[np.ndarray, "S 3"]:
-    """Points of held parts that moving parts could carry along: at most 24, within 0.12 canonical units of them.
+    """Points of held parts that moving parts could carry along: at most 12, within 0.12 canonical units of them.
 
     Args:
         vertices: Canonical surface.
@@ -105,4 +105,5 @@ def seam_points(
     away, _ = KDTree(np.asarray(vertices)[others]).query(candidates)
     near = candidates[away < _SEAM]
     chosen = near[np.unique(np.linspace(0, len(near) - 1, _SEAM_POINTS).astype(int))] if len(near) else near
-    return chosen.astype(np.float32)
+    result: Float[np.ndarray, "S 3"] = chosen.astype(np.float32)
+    return result

@@ -351,7 +351,7 @@ def test_moved_recording_can_be_located_or_left_out(
     window.open_path(path)
     assert str(recording) in boxes(window)[0].text()
     # The file dialog chooses the folder where the recording is now.
-    monkeypatch.setattr(window.projects, "_run", lambda dialog, use: use(moved))
+    monkeypatch.setattr("app.project.projects.ask_path", lambda window, dialog, use: use(moved))
     click(window, "Locate…")
     qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
     assert window.session.sequence.path == moved
