@@ -55,7 +55,13 @@ class Leaving(QObject):
         if saving.possible:
             saved = (lambda: self.guard(then, project=True)) if project else then
             choices.append(("Save as New Fit…", role.AcceptRole, lambda: saving.ask_fit(saved)))
-        choices.append(("Save Project", role.AcceptRole, lambda: projects.save(then)))
+
+        def go_on() -> None:
+            if not project:
+                projects.detach()  # or the next save would put what is opened now in the place of these edits
+            then()
+
+        choices.append(("Save Project", role.AcceptRole, lambda: projects.save(go_on)))
         choices.append(("Discard", role.DestructiveRole, then))
         others = " Other changes of the project are unsaved too." if project and projects.unsaved else ""
         self._ask(

@@ -171,6 +171,10 @@ class Projects(QObject):
         self._subject = ""
         self._settle(None, self.current())
 
+    def detach(self) -> None:
+        """Leave the file as it is: what is open from now on belongs to none."""
+        self._settle(None, self.current())
+
     def ask_open(self) -> None:
         """Which project to open."""
         dialog = QFileDialog(self._window, "Open a project", str(self._window.last_folder), _KINDS)
