@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.panels.command_palette import CommandPalette
+from app.panels.dialogs import ask_path
 from app.panels.help_page import HelpPage
 from app.panels.log_panel import LogPanel
 from app.panels.preferences_dialog import PreferencesDialog
@@ -43,7 +44,7 @@ class Asking(QObject):
         kinds = "Recordings (*.sens *.r3d *.bag *.mkv);;All files (*)"
         dialog = QFileDialog(self._window, "Open a recording", str(self._window.last_folder), kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        self._run(dialog, self._window.open_path)
+        ask_path(self._window, dialog, self._window.open_path)
 
     def ask_fit(self) -> None:
         """Which fit to open."""
@@ -93,24 +94,13 @@ class Asking(QObject):
         dialog = QFileDialog(self._window, title, str(self._window.last_folder))
         dialog.setFileMode(QFileDialog.FileMode.Directory)
         dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-        self._run(dialog, use)
+        ask_path(self._window, dialog, use)
 
     def _ask_file(self, title: str, name: str, kinds: str, use: Callable[[Path], object]) -> None:
         dialog = QFileDialog(self._window, title, str(self._window.last_folder), kinds)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.selectFile(name)
-        self._run(dialog, use)
-
-    def _run(self, dialog: QFileDialog, use: Callable[[Path], object]) -> None:
-        def chosen(text: str) -> None:
-            try:
-                use(Path(text))
-            except Exception as error:  # a slot never raises
-                self._window.show_error(error)
-
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(chosen)
-        dialog.open()
+        ask_path(self._window, dialog, use)
 
     def show_palette(self) -> None:
         """Every command by a few letters."""

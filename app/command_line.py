@@ -10,17 +10,21 @@ import typing
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-__all__ = ["command_line", "command_words"]
+__all__ = ["argument_words", "command_line"]
 
 
-def command_line(task: str, settings: Any) -> str:
-    """The command as one line, quoted for this system's shell; settings at their default are left out."""
-    words = command_words(task, settings)
+def command_line(command: str, settings: Any) -> str:
+    """The command as one line, quoted for this system's shell; settings at their default are left out.
+
+    Args:
+        command: How it begins, such as "spams fit".
+    """
+    words = [*command.split(), *argument_words(settings)]
     return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)
 
 
-def command_words(task: str, settings: Any) -> list[str]:
-    """The command word by word."""
+def argument_words(settings: Any) -> list[str]:
+    """What follows the command, word by word."""
     hints = typing.get_type_hints(type(settings), include_extras=True)
     positional: list[str] = []
     options: list[str] = []
@@ -37,7 +41,7 @@ def command_words(task: str, settings: Any) -> list[str]:
                 nested += [f"{_kebab(field.name)}:{_kebab(type(value).__name__)}", *within]
         else:
             options += _option(field, value, "")
-    return ["spams", task, *positional, *options, *nested]
+    return [*positional, *options, *nested]
 
 
 def _options(settings: Any, prefix: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import QObject
@@ -35,10 +34,11 @@ class Copying(QObject):
         return [
             Command("copy.fit", "Copy the Fit as Command Line", self.copy_fit,
                     "The command that fits with the settings of the panel", "", "terminal-window", self._can_fit),
-            Command("copy.evaluate", "Copy Evaluation as Command Line", partial(self._copy_of_fit, "evaluate"),
+            Command("copy.evaluate", "Copy Evaluation as Command Line", self.copy_evaluate,
                     "The command that measures the open fit", "", "terminal-window", has_fit),
-            Command("copy.export", "Copy Export as Command Line", partial(self._copy_of_fit, "export"),
-                    "The command that exports the open fit as PLY", "", "terminal-window", has_fit),
+            Command("copy.export", "Copy Export as Command Line", self.copy_export,
+                    "The command that writes what the panel Export is set to", "", "terminal-window",
+                    lambda: has_fit() and window.export_workspace.chosen() is not None),
         ]  # fmt: skip
 
     def _can_fit(self) -> bool:
@@ -51,14 +51,22 @@ class Copying(QObject):
         if panel is not None and panel.form is not None:
             self.copy("fit", panel.form.value())
 
-    def _copy_of_fit(self, task: str) -> None:
-        path, kind = self._window.session.fit_path, TASKS[task].settings
+    def copy_evaluate(self) -> None:
+        """The evaluation of the open fit."""
+        path = self._window.session.fit_path
         if path is not None:
-            path = path.absolute()
-            self.copy(task, kind(path, path.with_name(f"{path.name}_ply")) if task == "export" else kind(path))
+            self.copy("evaluate", TASKS["evaluate"].settings(path.absolute()))
+
+    def copy_export(self) -> None:
+        """What the page of the panel Export that is in front would write."""
+        chosen = self._window.export_workspace.chosen()
+        if chosen is not None:
+            self._put(command_line(*chosen))
 
     def copy(self, task: str, settings: Any) -> None:
         """Put a command on the clipboard and say so."""
-        line = command_line(task, settings)
+        self._put(command_line(f"spams {task}", settings))
+
+    def _put(self, line: str) -> None:
         QGuiApplication.clipboard().setText(line)
         self._window.notify(f"Copied: {line}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,10 +11,13 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.edit.editor import Codes, Editor
-from app.edit.state import EditState, Kind, PoseEdit, same_state
+from app.edit.state import EditState, Kind, Pin, PoseEdit, same_state
+from app.edit.stored import StateSizes, state_from_data, state_to_data
 from app.session import Session
+from spams_core.errors import InputError
 
 if TYPE_CHECKING:
+    from spams_core.data.fit import Fit
     from spams_core.tasks.edit import Workbench
 
 __all__ = ["Editing"]
@@ -52,6 +55,7 @@ class Editing(QObject):
         """Bodies for the slots A and B that nobody chose."""
         self.undo_stack = QUndoStack(self)
         self._settled = self.state = EditState.neutral()
+        self._data: tuple[EditState, Fit | None, Mapping[str, Any] | None] = (self.state, None, None)
         editor.model_loaded.connect(self._on_model)
         session.fit_changed.connect(self._on_fit)
         session.frame_changed.connect(self._on_frame)
@@ -109,6 +113,31 @@ class Editing(QObject):
 
     # --- edits ----------------------------------------------------------------------------------------------------
 
+    def to_data(self) -> Mapping[str, Any] | None:
+        """The last step's state, for a project; None where nothing is changed. The same state gives the same object."""
+        fit = self._session.fit
+        if self._data[0] is not self._settled or self._data[1] is not fit:
+            self._data = (self._settled, fit, state_to_data(self._settled, self._editor.fit_codes()))
+        return self._data[2]
+
+    def restore(self, data: Mapping[str, Any]) -> None:
+        """Show what a project keeps; there is nothing to undo then.
+
+        Raises:
+            InputError: The model is not loaded, or the data are damaged or belong to another one.
+        """
+        bench = self._editor.workbench
+        if bench is None:
+            raise InputError("The edits of this project need the body model, which could not be loaded.")
+        sizes = StateSizes(
+            bench.shape_directions.shape[:2], bench.pose_directions.shape[:2], bench.mean_shape.shape,
+            bench.mean_pose.shape,
+        )  # fmt: skip
+        state = state_from_data(data, sizes, self._editor.fit_codes())
+        self.undo_stack.clear()
+        self._settled = state
+        self._show(state, dragging=False)
+
     def _change(self, state: EditState, text: str, *, dragging: bool = False) -> None:
         """Show a state and, unless it is still being dragged, remember the way to it.
 
@@ -140,7 +169,9 @@ class Editing(QObject):
     def reset(self) -> None:
         """Back to the body as it was fitted; the bodies A and B stay where they are."""
         plain = EditState.neutral(self.state.shape_sigma.shape, self.state.pose.sigma.shape)
-        kept = {name: getattr(self.state, name) for name in ("a", "b", "shape_parts", "pose_parts", "spherical")}
+        kept = {
+            name: getattr(self.state, name) for name in ("a", "b", "shape_parts", "pose_parts", "spherical", "held")
+        }
         self._change(dataclasses.replace(plain, **kept), "reset")
 
     def move_slider(self, kind: Kind, part: int, direction: int, sigma: float, *, dragging: bool = False) -> None:
@@ -234,12 +265,29 @@ class Editing(QObject):
                     state = state.with_key(at, edit)
         return state
 
-    def pull(self, start: EditState, frame: int, part: int, sigma: np.ndarray[Any, Any], *, dragging: bool) -> None:
-        """Set a part's pose deviations at a frame, on top of the state in which a pull began."""
+    def pull(self, start: EditState, frame: int, sigma: np.ndarray[Any, Any], *, dragging: bool) -> None:
+        """Set the pose deviations at a frame, on top of the state in which a pull began."""
         edit = start.pose_edit(frame)
-        new = edit.sigma.copy()
-        new[part] = sigma
-        self._change(start.with_pose_edit(frame, PoseEdit(new, edit.shift)), "pull", dragging=dragging)
+        self._change(start.with_pose_edit(frame, PoseEdit(sigma, edit.shift)), "pull", dragging=dragging)
+
+    def add_pin(self, pin: Pin) -> None:
+        """Keep a point where it is."""
+        self._change(dataclasses.replace(self.state, pins=(*self.state.pins, pin)), "pin a point")
+
+    def remove_pins(self, pins: Collection[Pin]) -> None:
+        """Let points go; the body stays as it is."""
+        rest = tuple(other for other in self.state.pins if other not in pins)
+        self._change(dataclasses.replace(self.state, pins=rest), "remove pin")
+
+    @Slot()
+    def clear_pins(self) -> None:
+        """Let all points go, in every frame."""
+        self._change(dataclasses.replace(self.state, pins=()), "clear pins")
+
+    def hold_part(self, part: int, held: bool) -> None:
+        """Whether a part stays where it is while others are pulled."""
+        parts = set(self.state.held) | {part} if held else set(self.state.held) - {part}
+        self._change(dataclasses.replace(self.state, held=tuple(sorted(parts))), "hold part" if held else "free part")
 
     @property
     def key_frames(self) -> list[int]:

@@ -63,6 +63,11 @@ class Editor(QObject):
         return self._bench
 
     @property
+    def loading(self) -> bool:
+        """Whether a model is on its way."""
+        return self._loading is not None
+
+    @property
     def idle(self) -> bool:
         """Whether nothing is being decoded."""
         return self._thread.idle

@@ -91,19 +91,38 @@ class SaveDialog(QDialog):
 
 
 class Saving(QObject):
-    """Asks where to, and writes in a worker."""
+    """Asks where to, and writes in a worker; `saved` when a fit has the edits."""
+
+    saved = Signal()
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
-        self._saved: EditState | None = None
+        self._saved: tuple[EditState, Path] | None = None
+        window.session.fit_changed.connect(self._forget)
+
+    @Slot()
+    def _forget(self, *_: object) -> None:
+        """Of another fit nothing was saved yet."""
+        self._saved = None
 
     @property
     def unsaved(self) -> bool:
-        """Whether the open fit has edits that no saved fit holds."""
-        state = self._window.editing.state
-        kept = self._saved is not None and same_state(state, self._saved)
-        return self._window.session.fit is not None and state.changes_anything and not kept
+        """Whether the open fit has edits that neither a saved fit nor the project's file holds."""
+        window = self._window
+        edited = window.session.fit is not None and window.editing.state.changes_anything
+        return edited and not self.in_a_fit and not window.projects.holds_edits
+
+    @property
+    def in_a_fit(self) -> bool:
+        """Whether the edits as they are now were saved as a fit."""
+        return self.saved_in is not None
+
+    @property
+    def saved_in(self) -> Path | None:
+        """The fit that the edits as they are now were saved as."""
+        kept = self._saved
+        return kept[1] if kept is not None and same_state(self._window.editing.state, kept[0]) else None
 
     @property
     def possible(self) -> bool:
@@ -159,7 +178,8 @@ class Saving(QObject):
         """What was saved need not be asked for; edits made while it was written are still unsaved."""
         if path is None:
             return
-        self._saved = state
+        self._saved = state, path
+        self.saved.emit()
         if then is not None and not self.unsaved:
             # Later, for `then` may close the window, and the worker has not ended yet.
             QTimer.singleShot(0, partial(self._guarded, then))

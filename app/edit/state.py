@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from spams_core.tasks.code_map import CodeMap
     from spams_core.tasks.edit import Workbench
 
-__all__ = ["Codes", "EditState", "Key", "Kind", "PoseEdit", "edited_codes", "same_state"]
+__all__ = ["Codes", "EditState", "Key", "Kind", "Pin", "PoseEdit", "edited_codes", "same_state"]
 
 Kind = Literal["shape", "pose"]
 Shift = tuple[float, float]
@@ -63,6 +63,23 @@ class Key:
     edit: PoseEdit
 
 
+@dataclass(frozen=True)
+class Pin:
+    """A point of the surface that pulls leave where it is.
+
+    Attributes:
+        frame: The frame of the recording in which it counts.
+        part: The part that it lies on.
+        point: Canonical frame, canonical units.
+        target_m: Where it is to stay; world frame, metres.
+    """
+
+    frame: int
+    part: int
+    point: tuple[float, float, float]
+    target_m: tuple[float, float, float]
+
+
 @dataclass(frozen=True, eq=False)
 class EditState:
     """Everything that undo brings back.
@@ -76,6 +93,7 @@ class EditState:
         shape_parts, pose_parts: [Q] whether a part goes to B; others stay at A. Empty: all go.
         spherical: Whether the way turns around the mean body; see `interpolate_codes`.
         blending: Whether the blend stands under the sliders, instead of the fit.
+        pins, held: Points and parts that stay where they are while others are pulled; they change no body.
     """
 
     shape_sigma: Float[np.ndarray, "Q K"]
@@ -90,6 +108,8 @@ class EditState:
     pose_parts: tuple[bool, ...] = ()
     spherical: bool = False
     blending: bool = False
+    pins: tuple[Pin, ...] = ()
+    held: tuple[int, ...] = ()
 
     @classmethod
     def neutral(cls, shape: tuple[int, ...] = (0, 0), pose: tuple[int, ...] = (0, 0)) -> EditState:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from app.edit.codes_panel import CodesPanel
     from app.edit.footer import Footer
     from app.edit.map_panel import MapPanel
+    from app.edit.pin_marks import PinMarks
+    from app.edit.pins_panel import PinsPanel
     from app.edit.pulling import Puller
     from app.main_window import MainWindow
 
@@ -35,6 +37,8 @@ class EditWorkspace(Workspace):
     map_panel: MapPanel | None = None
     footer: Footer | None = None
     puller: Puller | None = None
+    pins_panel: PinsPanel | None = None
+    pin_marks: PinMarks | None = None
 
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
@@ -79,6 +83,11 @@ class EditWorkspace(Workspace):
                 lambda: self.puller is not None and self.puller.on,
             ),
             Command(
+                "edit.clear_pins", "Clear Pins", editing.clear_pins,
+                "Let all pinned points go, in every frame; the body stays as it is", "", "",
+                lambda: bool(editing.state.pins),
+            ),
+            Command(
                 "edit.save", "Save as New Fit…", self.saving.ask_fit, "Write all frames with their edits as a new fit",
                 "", "floppy-disk", lambda: window.session.fit is not None and editing.state.changes_anything,
             ),
@@ -97,9 +106,8 @@ class EditWorkspace(Workspace):
     def menu(self) -> tuple[str, ...]:
         """Keyframes, saving and the model apart."""
         return (
-            "edit.reset", "-", "edit.pin", "edit.unpin", "edit.key_back", "edit.key_forward", "-", "edit.pull", "-",
-            "edit.save",
-            "edit.walk", "-", "model.explore",
+            "edit.reset", "-", "edit.pin", "edit.unpin", "edit.key_back", "edit.key_forward", "-", "edit.pull",
+            "edit.clear_pins", "-", "edit.save", "edit.walk", "-", "model.explore",
         )  # fmt: skip
 
     def _switch_pulling(self, on: bool) -> None:
@@ -129,6 +137,8 @@ class EditWorkspace(Workspace):
         from app.edit.codes_panel import CodesPanel
         from app.edit.footer import Footer
         from app.edit.map_panel import MapPanel
+        from app.edit.pin_marks import PinMarks
+        from app.edit.pins_panel import PinsPanel
         from app.edit.pulling import Puller
 
         window = self._window
@@ -142,12 +152,17 @@ class EditWorkspace(Workspace):
             self.puller = Puller(
                 window.session, window.editing, window.editor, window.viewport, self.footer.reach.value
             )
+            self.puller.refused.connect(window.notify)
+            self.pin_marks = PinMarks(window.session, window.editing, window.viewport)
+        self.pins_panel = PinsPanel(window.editing)
+        self.pins_panel.go_to.connect(window.player.go_to)
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title, hint in (
             (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
             (self.blend_panel, "Blend", "Walk between two bodies"),
             (self.map_panel, "Map", "Move among the training bodies"),
+            (self.pins_panel, "Pins", "Points and parts that stay while others are pulled"),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
         if window.editor.workbench is not None:
@@ -167,7 +182,7 @@ class EditWorkspace(Workspace):
     def _on_changed(self, _: object) -> None:
         """Diamonds on the timeline, and what can be done now."""
         self._window.timeline.strip.set_keys(self._window.editing.key_frames)
-        for name in ("pin", "unpin", "key_back", "key_forward", "save", "walk"):
+        for name in ("pin", "unpin", "key_back", "key_forward", "save", "walk", "clear_pins"):
             self._window.commands.refresh_one(f"edit.{name}")
 
     def show_sliders(self) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
 
 from app.export.page import ExportKind, ExportPage
 from app.theme import Theme
@@ -18,7 +18,9 @@ __all__ = ["ExportPanel"]
 
 
 class ExportPanel(QWidget):
-    """A page per kind of export, once there is a fit to export."""
+    """A page per kind of export, once there is a fit to export. `edits_requested` wants the edits where they can be."""
+
+    edits_requested = Signal()
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -31,6 +33,18 @@ class ExportPanel(QWidget):
         self._facts = QLabel()
         self._facts.setObjectName("muted")
         self._facts.setWordWrap(True)
+        self.edits = QFrame()
+        self.edits.setObjectName("card")
+        self._edits_text = QLabel()
+        self._edits_text.setWordWrap(True)
+        self.edits_button = QPushButton()
+        self.edits_button.clicked.connect(self.edits_requested)
+        card = QVBoxLayout(self.edits)
+        card.setContentsMargins(11, 9, 11, 9)
+        card.setSpacing(7)
+        card.addWidget(self._edits_text)
+        card.addWidget(self.edits_button)
+        self.edits.hide()
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         head = QVBoxLayout()
@@ -38,6 +52,7 @@ class ExportPanel(QWidget):
         head.setSpacing(9)
         head.addWidget(self._title)
         head.addWidget(self._facts)
+        head.addWidget(self.edits)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(4)
@@ -61,6 +76,23 @@ class ExportPanel(QWidget):
         for page in self.pages.values():
             page.set_fit(path)
 
+    def show_edits(self, edited: bool, saved: Path | None) -> None:
+        """Say that the files will lack the edits, and offer them.
+
+        Args:
+            edited: Whether the open fit is edited.
+            saved: The fit in which these edits were saved; None where they were not.
+        """
+        if saved is None:
+            self._edits_text.setText("The fit is written as it was fitted: your edits are not included.")
+            self.edits_button.setText("Save Edits as New Fit…")
+            self.edits_button.setToolTip("Write all frames with their edits as a new fit, to export that one")
+        else:
+            self._edits_text.setText(f"Your edits are in the fit {saved.name}. Open it to export them.")
+            self.edits_button.setText("Open the Edited Fit")
+            self.edits_button.setToolTip(str(saved))
+        self.edits.setVisible(edited)
+
     def add_page(self, name: str, title: str, hint: str, kind: ExportKind, fit: Path) -> ExportPage:
         """A page in a tab of its own."""
         page = self.pages[name] = ExportPage(kind, fit, self._theme)
@@ -68,6 +100,12 @@ class ExportPanel(QWidget):
         page.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self.tabs.setTabToolTip(self.tabs.addTab(page, title), hint)
         return page
+
+    @property
+    def page(self) -> ExportPage | None:
+        """The page in front."""
+        page = self.tabs.currentWidget()
+        return page if isinstance(page, ExportPage) else None
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""

@@ -134,6 +134,7 @@ def picture_kind(fit: Fit) -> ExportKind:
         {"frames": f"all {fit.frame_count}, or 0:10:2"},
         _pictures_and_sidecar,
         amend=amend,
+        command="python -m app.export.render",
     )
 
 

@@ -40,6 +40,7 @@ class ExportKind:
         told: What came out → lines on what it says of itself.
         initial: Field → what the form starts with, where that is not the default.
         amend: What is chosen from lists → corrections that follow from it, such as the format of a still.
+        command: What does the same in a terminal.
     """
 
     settings: type[Any]
@@ -54,6 +55,7 @@ class ExportKind:
     told: Callable[[Path], Sequence[str]] = lambda path: ()
     initial: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     amend: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda chosen: {}
+    command: str = "spams export"
 
 
 class ExportPage(QWidget):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
@@ -35,6 +36,9 @@ class ExportWorkspace(Workspace):
         self.panel = ExportPanel(self._window.theme)
         self._exporting = Exporting(self._window)
         self._window.session.fit_changed.connect(self._on_fit)  # the path is known by then
+        self.panel.edits_requested.connect(self._on_edits_requested)
+        self._window.editing.changed.connect(self._on_edits)
+        self._window.edit_workspace.saving.saved.connect(self._on_edits)
         self._on_fit()
         return self.panel
 
@@ -59,6 +63,33 @@ class ExportWorkspace(Workspace):
             panel.show_fit(fit, path)
         except Exception as error:  # a slot never raises
             self._window.show_error(error)
+
+    @Slot()
+    def _on_edits(self, *_: object) -> None:
+        window = self._window
+        if self.panel is not None:
+            edited = window.session.fit is not None and window.editing.state.changes_anything
+            self.panel.show_edits(edited, window.edit_workspace.saving.saved_in if edited else None)
+
+    @Slot()
+    def _on_edits_requested(self) -> None:
+        saving = self._window.edit_workspace.saving
+        try:
+            if saving.saved_in is not None:
+                self._window.open_path(saving.saved_in)
+            else:
+                saving.ask_fit()
+        except Exception as error:  # a slot never raises
+            self._window.show_error(error)
+
+    def chosen(self) -> tuple[str, Any] | None:
+        """What the page in front would write: the command that does it and its settings; None while it is faulty."""
+        page = self.panel.page if self.panel is not None else None
+        if page is None or page.form.problem:
+            return None
+        settings = page.form.value()
+        whole = dataclasses.replace(settings, fit=settings.fit.absolute(), out=settings.out.expanduser().absolute())
+        return page.kind.command, whole
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""

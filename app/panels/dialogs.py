@@ -5,17 +5,26 @@ from __future__ import annotations
 import logging
 import traceback
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
 from spams_core import __version__
 from spams_core.errors import InputError
 
-__all__ = ["ask", "show_error"]
+__all__ = ["ErrorShower", "ask", "ask_path", "show_error"]
 
 logger = logging.getLogger(__name__)
+
+
+class ErrorShower(Protocol):
+    """A window that tells of what went wrong."""
+
+    def show_error(self, error: BaseException) -> object:
+        """Tell it."""
 
 
 def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
@@ -60,3 +69,17 @@ def ask(parent: QWidget, title: str, text: str, yes: str, no: str, on_yes: Calla
     accept.clicked.connect(on_yes)
     box.open()
     return box
+
+
+def ask_path(window: ErrorShower, dialog: QFileDialog, use: Callable[[Path], object]) -> None:
+    """Let the user choose a path, and use it; the window tells of what goes wrong with it."""
+
+    def chosen(text: str) -> None:
+        try:
+            use(Path(text))
+        except Exception as error:  # a slot never raises
+            window.show_error(error)
+
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.fileSelected.connect(chosen)
+    dialog.open()

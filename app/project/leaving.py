@@ -48,17 +48,25 @@ class Leaving(QObject):
 
     def _ask_edits(self, then: Callable[[], None], project: bool) -> None:
         window, projects = self._window, self._window.projects
-        saving, fit = window.edit_workspace.saving, window.session.fit_path
+        saving, path = window.edit_workspace.saving, window.session.fit_path
+        fit = path.name if path is not None else "this fit"
         role = QMessageBox.ButtonRole
         choices: list[_Choice] = []
         if saving.possible:
             saved = (lambda: self.guard(then, project=True)) if project else then
             choices.append(("Save as New Fit…", role.AcceptRole, lambda: saving.ask_fit(saved)))
+
+        def go_on() -> None:
+            if not project:
+                projects.detach()  # or the next save would put what is opened now in the place of these edits
+            then()
+
+        choices.append(("Save Project", role.AcceptRole, lambda: projects.save(go_on)))
         choices.append(("Discard", role.DestructiveRole, then))
         others = " Other changes of the project are unsaved too." if project and projects.unsaved else ""
         self._ask(
             "Unsaved edits",
-            f"The edits of {fit.name if fit is not None else 'this fit'} are not saved as a new fit.",
+            f"The edits of {fit} are saved neither as a new fit nor in a project.",
             f"They are lost otherwise.{others}", choices,
         )  # fmt: skip
 

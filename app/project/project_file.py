@@ -18,7 +18,7 @@ from spams_core.errors import InputError
 __all__ = ["SUFFIX", "VERSION", "Project", "file_state", "project_text", "read_project", "write_project", "write_text"]
 
 SUFFIX = ".spamproj"
-VERSION = 1
+VERSION = 2
 _FORMAT = "spam-studio-project"
 
 
@@ -36,6 +36,7 @@ class Project:
         colors: The session's choices of a name, such as `cloud_colors`.
         speed, pace, loop: How it is played.
         subject: Who in the recording is the subject, as data of `SubjectSettings`; None leaves what it opens with.
+        edits: What was changed by hand, as data of `EditState`; None for nothing, as in files of version 1.
     """
 
     recording: Path | None = None
@@ -50,6 +51,7 @@ class Project:
     pace: str = "real time"
     loop: bool = True
     subject: Mapping[str, Any] | None = None
+    edits: Mapping[str, Any] | None = None
 
     @property
     def content(self) -> Project:
@@ -86,12 +88,14 @@ def read_project(path: Path) -> Project:
 
 
 def _project(data: Mapping[str, Any], folder: Path) -> Project:
-    cameras, subject = data.get("cameras"), data.get("subject")
+    cameras, subject, edits = data.get("cameras"), data.get("subject"), data.get("edits")
     frame, speed = int(data.get("frame", 0)), float(data.get("speed", 1.0))
     if frame < 0 or not math.isfinite(speed) or speed <= 0:
         raise ValueError(f"frame {frame} at speed {speed} cannot be")
     if not isinstance(subject, Mapping | None):
         raise ValueError(f"{subject!r} is no subject")
+    if not isinstance(edits, Mapping | None):
+        raise ValueError(f"{edits!r} are no edits")
     return Project(
         _stored_path(data.get("recording"), folder),
         _stored_path(data.get("fit"), folder),
@@ -105,6 +109,7 @@ def _project(data: Mapping[str, Any], folder: Path) -> Project:
         str(data.get("pace", "real time")),
         bool(data.get("loop", True)),
         subject,
+        edits,
     )
 
 
@@ -126,6 +131,7 @@ def project_text(project: Project, folder: Path, **more: Any) -> str:
         "pace": project.pace,
         "loop": project.loop,
         "subject": dict(project.subject) if project.subject is not None else None,
+        "edits": dict(project.edits) if project.edits is not None else None,
         **more,
     }
     return json.dumps(data, indent=1, ensure_ascii=False, allow_nan=False) + "\n"

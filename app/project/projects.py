@@ -8,14 +8,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Qt, QTimer, Slot
 from PySide6.QtWidgets import QFileDialog, QMessageBox
 
 from app.cameras import Cameras
 from app.commands import Command
-from app.panels.dialogs import ask
+from app.panels.dialogs import ask, ask_path
 from app.project.project_file import SUFFIX, Project, file_state, read_project, write_project
 from app.project.recovery import Abandoned, Recovery
 from spams_core.errors import InputError
@@ -97,6 +97,7 @@ class Projects(QObject):
             window.player.clock.pace,
             window.player.clock.loop,
             settings_to_dict(subject) if subject is not None else None,
+            window.editing.to_data(),
         )
 
     @Slot()
@@ -116,9 +117,20 @@ class Projects(QObject):
 
     @property
     def unsaved(self) -> bool:
-        """Whether closing would lose what somebody may want: changes of a saved project, or kept views."""
+        """Whether closing would lose what somebody may want: changes of a saved project, or kept views.
+
+        Edits that were saved as a fit are no reason to ask.
+        """
         self.refresh()
-        return self.modified and (self.path is not None or bool(self.bookmarks))
+        if not self.modified or self._saved is None or (self.path is None and not self.bookmarks):
+            return False
+        others = replace(self.current().content, edits=None) != replace(self._saved, edits=None)
+        return others or not self._window.edit_workspace.saving.in_a_fit
+
+    @property
+    def holds_edits(self) -> bool:
+        """Whether the project's file has the edits as they are now."""
+        return self.path is not None and self._saved is not None and self._window.editing.to_data() == self._saved.edits
 
     @property
     def name(self) -> str:
@@ -159,10 +171,14 @@ class Projects(QObject):
         self._subject = ""
         self._settle(None, self.current())
 
+    def detach(self) -> None:
+        """Leave the file as it is: what is open from now on belongs to none."""
+        self._settle(None, self.current())
+
     def ask_open(self) -> None:
         """Which project to open."""
         dialog = QFileDialog(self._window, "Open a project", str(self._window.last_folder), _KINDS)
-        self._run(dialog, lambda path: self.open_path(path))
+        ask_path(self._window, dialog, lambda path: self.open_path(path))
 
     def open_path(self, path: Path) -> None:
         """Open a project file.
@@ -195,7 +211,7 @@ class Projects(QObject):
             dialog = QFileDialog(self._window, f"Where is the {name} {place.name}?", str(self._window.last_folder))
             dialog.setFileMode(QFileDialog.FileMode.Directory)
             dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
-            self._run(dialog, go_on)
+            ask_path(self._window, dialog, go_on)
 
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
@@ -227,12 +243,17 @@ class Projects(QObject):
         except Exception as error:  # a slot never raises
             self._give_up(error)
             return
-        self._wait(self._opening, partial(self._finish, project, path, left))
+        self._wait(self._opening, project.edits is not None, partial(self._finish, project, path, left))
 
-    def _wait(self, opening: int, finish: Callable[[], None]) -> None:
-        """Finish once the cameras stay where they are put: a subject turns them to itself when it is found."""
-        if opening == self._opening and self._window.capture_workspace.subject.busy:
-            QTimer.singleShot(_SUBJECT_MS, partial(self._wait, opening, finish))
+    def _wait(self, opening: int, edited: bool, finish: Callable[[], None]) -> None:
+        """Finish once cameras and edits stay as they are put.
+
+        A subject turns the cameras to itself when it is found, and a model that is loaded begins without edits.
+        """
+        window = self._window
+        busy = window.capture_workspace.subject.busy or (edited and window.editor.loading)
+        if opening == self._opening and busy:
+            QTimer.singleShot(_SUBJECT_MS, partial(self._wait, opening, edited, finish))
             return
 
         def still_wanted() -> None:
@@ -275,8 +296,17 @@ class Projects(QObject):
         if settings != editing.chosen:
             editing.use(settings)
 
+    def _restore_edits(self, project: Project) -> None:
+        """Edits of another model, or damaged ones, are told and left out."""
+        if project.edits is not None:
+            try:
+                self._window.editing.restore(project.edits)
+            except InputError as error:
+                self._window.show_error(error)
+
     def _finish(self, project: Project, path: Path | None, left: Abandoned | None) -> None:
         try:
+            self._restore_edits(project)
             viewport = self._window.viewport
             if viewport is not None and project.cameras is not None:
                 viewport.set_cameras(project.cameras)
@@ -333,7 +363,7 @@ class Projects(QObject):
         # The name's ending is completed here, so the question whether to overwrite belongs here too.
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, True)
         dialog.selectFile(start.name)
-        self._run(dialog, lambda path: self.save_to(path, then))
+        ask_path(self._window, dialog, lambda path: self.save_to(path, then))
 
     def save_to(self, path: Path, then: Callable[[], None] | None = None) -> None:
         """Save in a file; an existing one is overwritten only after asking.
@@ -365,17 +395,6 @@ class Projects(QObject):
         self._window.notify(f"Saved {path}")
         if then is not None:
             then()
-
-    def _run(self, dialog: QFileDialog, use: Callable[[Path], Any]) -> None:
-        def chosen(text: str) -> None:
-            try:
-                use(Path(text))
-            except Exception as error:  # a slot never raises
-                self._window.show_error(error)
-
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.fileSelected.connect(chosen)
-        dialog.open()
 
     # --- after a crash --------------------------------------------------------------------------------------------
 

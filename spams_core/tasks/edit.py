@@ -131,16 +131,16 @@ class Workbench:
         return result
 
     @torch.no_grad()
-    def point_in_poses(
+    def points_in_poses(
         self,
-        point: Float[np.ndarray, "3"],
+        points: Float[np.ndarray, "N 3"],
         shape_codes: Float[np.ndarray, "Q Ds"],
         pose_codes: Float[np.ndarray, "M Q Dp"],
-    ) -> Float[np.ndarray, "M 3"]:
-        """One canonical point in many poses; posed frame, canonical units."""
-        here, shape = self._tensor(point)[None], self._tensor(shape_codes)
+    ) -> Float[np.ndarray, "M N 3"]:
+        """Canonical points in many poses; posed frame, canonical units."""
+        here, shape = self._tensor(points), self._tensor(shape_codes)
         flow = self.spam.flow(here, shape, self._tensor(pose_codes), self.spam.confidences(here, shape))
-        result: np.ndarray = (here + flow)[:, 0].cpu().numpy()
+        result: np.ndarray = (here + flow).cpu().numpy()
         return result
 
     def mirror_maps(self) -> tuple[Float[np.ndarray, "Q K K"], Float[np.ndarray, "Q K K"]]:

@@ -38,6 +38,7 @@ from spams_core.tasks.observing import (
     observe_frames,
     read_matching_segmenter,
     stored_points,
+    tell_frames,
 )
 from spams_core.tasks.refit import refit
 
@@ -178,16 +179,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         spam, observations, adjacent, interval_s, starts, solve, random, controls=controls, keep_rounds=settings.history
     )  # fmt: skip
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
-    solving = solver.run()
-    while True:
-        try:
-            report = next(solving)
-        except StopIteration as stop:
-            solution = stop.value
-            break
-        if report.preview:
-            report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
-        yield report
+    solution = yield from tell_frames(solver.run(), frames)
     observed = [stored_points(*pair, generator) for pair in zip(subjects, labelled, strict=True)]
     manifest: dict[str, Any] = {
         "task": "fit",

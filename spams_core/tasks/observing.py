@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 import torch
@@ -33,10 +33,12 @@ __all__ = [
     "observe_frames",
     "read_matching_segmenter",
     "stored_points",
+    "tell_frames",
 ]
 
 Method = Literal["spam", "npm"]
 LabelSource = Literal["segmenter", "recording"]
+Result = TypeVar("Result")
 
 _STORED_POINTS = 3000
 """Observed points that a fit keeps per frame: enough to look at, 100 kB."""
@@ -160,3 +162,15 @@ def input_hashes(sequence: Path, model: Path, method: Method, reading: ReadingSe
         camera = json.dumps(json_ready(read_sequence(sequence, reading=reading).camera), sort_keys=True)
         hashes["camera"] = hashlib.sha256(camera.encode()).hexdigest()
     return hashes
+
+
+def tell_frames(solving: Task[Result], frames: Int[np.ndarray, "T"]) -> Task[Result]:
+    """What a solver reports, its previews with the frames of the recording that they show ("frame_indices")."""
+    while True:
+        try:
+            report = next(solving)
+        except StopIteration as stop:
+            return stop.value  # type: ignore[no-any-return]
+        if report.preview:
+            report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
+        yield report

@@ -34,6 +34,7 @@ from spams_core.tasks.observing import (
     observe_frames,
     read_matching_segmenter,
     stored_points,
+    tell_frames,
 )
 
 if TYPE_CHECKING:
@@ -94,16 +95,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         shape_codes=shape_codes, moving=moving,
     )  # fmt: skip
     logger.info("fitting %d frames of %s anew on %s", len(rows), sequence.name, device)
-    solving = solver.run()
-    while True:
-        try:
-            report = next(solving)
-        except StopIteration as stop:
-            solution = stop.value
-            break
-        if report.preview:
-            report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
-        yield report
+    solution = yield from tell_frames(solver.run(), frames)
     yield Progress(1, 1, "Warping the mesh to the new frames")
     vertices = torch.from_numpy(before.canonical_vertices).to(device)
     faces = torch.from_numpy(before.faces.astype(np.int64)).to(device)

@@ -80,8 +80,8 @@ class BallBench:
         training = (0.1 * random.normal(size=(40, 2, size)).astype(np.float32) for size in (8, 4))
         return BallBench(np.zeros((2, 8), np.float32), np.zeros((2, 4), np.float32), *directions, *training)
 
-    def point_in_poses(self, point: np.ndarray, shape_codes: np.ndarray, pose_codes: np.ndarray) -> np.ndarray:
-        return np.stack([self.pose_vertices(point[None], shape_codes, codes)[0] for codes in pose_codes])
+    def points_in_poses(self, points: np.ndarray, shape_codes: np.ndarray, pose_codes: np.ndarray) -> np.ndarray:
+        return np.stack([self.pose_vertices(points, shape_codes, codes) for codes in pose_codes])
 
     def mirror_maps(self) -> tuple[np.ndarray, np.ndarray]:
         """As if each direction of a limb mirrored the same one of the opposite limb, turned around."""
@@ -218,8 +218,7 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     if not made._closing:
         made.fitting.queue.close()
         made.jobs.cancel_all()
-        made.editing.reset()  # nobody is there to be asked about edits
-        made.close()
+        made._close_now()  # nobody is there to be asked about what is unsaved
     qtbot.waitUntil(lambda: not made.isVisible(), timeout=5_000)
     running = [thread for thread in gc.get_objects() if issubclass(type(thread), QThread) and thread.isRunning()]
     made.deleteLater()

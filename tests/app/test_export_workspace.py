@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,12 @@ from typing import Any
 import numpy as np
 import pytest
 import trimesh
+import tyro
 from fits import ball_fit
-from PySide6.QtWidgets import QMessageBox
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QLabel, QMessageBox
 
+from spams_core.data.fit import write_fit
 from spams_core.progress import Progress
 
 Opened = Callable[[Path], Any]
@@ -169,3 +173,66 @@ def test_sizes_are_spoken_in_round_numbers() -> None:
 
     said = [spoken_bytes(count) for count in (12, 812_300, 3_240_000, 45_600_000, 7e9)]
     assert said == ["12 bytes", "812 kB", "3.24 MB", "45.6 MB", "7 GB"]
+
+
+def test_edits_are_said_to_be_missing_and_can_be_saved_and_opened(
+    opened: Opened, fit_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: Any
+) -> None:
+    from app.edit.saving import SaveDialog
+
+    def bake_fit(model: Path, motion: Any, out: Path, *_: Any) -> Any:
+        yield Progress(0, 1, "Decoding")
+        write_fit(out, ball_fit(model=str(model)))
+        return out
+
+    monkeypatch.setattr("spams_core.tasks.bake.bake_fit", bake_fit)
+    window = opened(fit_folder)
+    turned_to(window)
+    panel = window.export_workspace.panel
+    assert not panel.edits.isVisible()
+    window.editing.move_slider("shape", 0, 0, 1.0)
+    assert panel.edits.isVisible()
+    assert "not included" in panel.edits.findChild(QLabel).text()
+    panel.edits_button.click()
+    dialog = window.findChild(SaveDialog)
+    with qtbot.waitSignal(window.jobs.exported, timeout=20_000):
+        dialog.accepted_path.emit(tmp_path / "edited", "fit", 1)
+        dialog.accept()
+    assert "Open it to export them" in panel.edits.findChild(QLabel).text()
+    window.editing.undo_stack.undo()
+    assert not panel.edits.isVisible()
+    window.editing.undo_stack.redo()
+    with qtbot.waitSignal(window.opened, timeout=20_000):
+        panel.edits_button.click()
+    assert window.session.fit_path == tmp_path / "edited"
+    assert not panel.edits.isVisible()
+
+
+@pytest.mark.parametrize("name", ["meshes", "pictures"])
+def test_the_copied_command_writes_what_the_panel_says(opened: Opened, fit_folder: Path, name: str) -> None:
+    from app.export import render
+    from spams_core.cli import _parse
+    from spams_core.tasks import TASKS
+
+    window = opened(fit_folder)
+    page, copy = turned_to(window, name), window.commands.actions["copy.export"]
+    chosen = {
+        "meshes": {"program": "unreal", "format": "obj", "frames": "1:3", "fps": 12.0},
+        "pictures": {"kind": "turntable", "format": "gif", "width": 320, "view": "left", "speed": 0.5},
+    }[name]
+    for field, value in chosen.items():
+        page.form.set_value(field, value)
+    copy.trigger()
+    words = shlex.split(QGuiApplication.clipboard().text())
+    wanted = page.form.value()
+    assert all(getattr(wanted, field) == value for field, value in chosen.items())
+    if name == "meshes":
+        assert words[:2] == ["spams", "export"]
+        assert _parse(TASKS["export"], words[2:])[0] == wanted
+    else:
+        assert words[:3] == ["python", "-m", "app.export.render"]
+        command = tyro.cli(render._Command, args=words[3:], config=(tyro.conf.PositionalMetavarFromFieldName,))
+        assert command.settings == wanted
+    page.form.set_value("frames", "9:9")
+    page.form.set_value("out", "")
+    assert copy.isEnabled() == (not page.form.problem)

@@ -228,3 +228,17 @@ def test_edits_made_while_another_fit_is_read_are_asked_for(
     qtbot.waitUntil(lambda: bool(boxes(window)), timeout=20_000)
     answer(window, "Cancel")
     assert window.session.fit_path == fit_folder
+
+
+def test_a_project_that_keeps_the_edits_is_left_alone_afterwards(
+    edited: Any, other: Path, tmp_path: Path, qtbot: Any
+) -> None:
+    path = tmp_path / "a.spamproj"
+    edited.editing.undo_stack.undo()
+    edited.projects.save_to(path)
+    edited.editing.undo_stack.redo()
+    edited.open_path(other)
+    answer(edited, "Save Project")
+    qtbot.waitUntil(lambda: left(edited, other, "open"), timeout=20_000)
+    assert read_project(path).edits is not None
+    assert edited.projects.path is None, "the next save asks where to"

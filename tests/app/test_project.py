@@ -48,7 +48,7 @@ def settled(window: Any) -> bool:
 def whole(recording: Path, fit: Path) -> Project:
     return Project(
         recording, fit, 4, "inspect", CAMERAS, {1: CAMERAS}, {"show_cloud": False}, {"cloud_colors": "depth"}, 0.5,
-        "every frame", False, settings_to_dict(NEAR),
+        "every frame", False, settings_to_dict(NEAR), {"pins": [], "held_parts": [1]},
     )  # fmt: skip
 
 
@@ -91,6 +91,7 @@ def test_folders_may_move_together(tmp_path: Path) -> None:
         ({"bookmarks": {"x": {}}}, "damaged"),
         ({"bookmarks": 3}, "damaged"),
         ({"subject": [1]}, "damaged"),
+        ({"edits": [1]}, "damaged"),
     ],
 )
 def test_faulty_file_is_explained(tmp_path: Path, change: dict[str, Any], says: str) -> None:
@@ -105,7 +106,8 @@ def test_file_without_newer_fields_opens(tmp_path: Path) -> None:
     path = tmp_path / "a.spamproj"
     write_project(path, Project(frame=3, subject=settings_to_dict(NEAR)))
     data = json.loads(path.read_text())
-    del data["subject"]
+    del data["subject"], data["edits"]
+    data["version"] = 1
     path.write_text(json.dumps(data))
     assert read_project(path) == Project(frame=3)
 
@@ -349,7 +351,7 @@ def test_moved_recording_can_be_located_or_left_out(
     window.open_path(path)
     assert str(recording) in boxes(window)[0].text()
     # The file dialog chooses the folder where the recording is now.
-    monkeypatch.setattr(window.projects, "_run", lambda dialog, use: use(moved))
+    monkeypatch.setattr("app.project.projects.ask_path", lambda window, dialog, use: use(moved))
     click(window, "Locate…")
     qtbot.waitUntil(lambda: window.projects.path == path and settled(window), timeout=10_000)
     assert window.session.sequence.path == moved

@@ -14,7 +14,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QGuiApplication
 from PySide6.QtTest import QTest
 
-from app.command_line import command_line, command_words
+from app.command_line import argument_words, command_line
 from spams_core.cli import _parse
 from spams_core.fitting.settings import SolveSettings
 from spams_core.tasks import TASKS
@@ -41,8 +41,8 @@ Opened = Callable[[Path], Any]
     ],
 )
 def test_command_line_parses_back(task: str, settings: Any) -> None:
-    words = shlex.split(command_line(task, settings))
-    assert words == command_words(task, settings)
+    words = shlex.split(command_line(f"spams {task}", settings))
+    assert words == ["spams", task, *argument_words(settings)]
     assert words[:2] == ["spams", task]
     parsed = _parse(TASKS[task], words[2:])
     assert not isinstance(parsed, int)
@@ -53,13 +53,13 @@ def test_every_switch_of_the_solver_parses_back() -> None:
     for field in dataclasses.fields(SolveSettings):
         if isinstance(field.default, bool):
             settings = FitSettings(Path("w"), Path("o"), solve=SolveSettings(**{field.name: not field.default}))
-            parsed = _parse(TASKS["fit"], command_words("fit", settings)[2:])
+            parsed = _parse(TASKS["fit"], argument_words(settings))
             assert parsed[0] == settings, field.name
 
 
 def test_defaults_are_left_out() -> None:
     settings = FitSettings(Path("walk"), Path("walk_fit"), preset="accurate")
-    assert command_line("fit", settings) == "spams fit walk --out walk_fit --preset accurate"
+    assert command_line("spams fit", settings) == "spams fit walk --out walk_fit --preset accurate"
 
 
 def test_window_copies_its_commands(opened: Opened, fit_folder: Path, recording: Path) -> None:

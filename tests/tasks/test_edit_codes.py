@@ -10,7 +10,7 @@ from spams_core.geometry.nearest import nearest_points
 from spams_core.tasks.code_map import CodeMap
 from spams_core.tasks.edit import Workbench, interpolate_codes, open_workbench
 from spams_core.tasks.mirror import opposite_parts
-from spams_core.tasks.pull import pull
+from spams_core.tasks.pull import pull, seam_points
 
 
 @pytest.fixture(scope="module")
@@ -121,16 +121,59 @@ def test_a_pulled_point_comes_within_the_tolerance_and_other_parts_stay(bench: W
     tip = mean_body.vertices[np.where(mean_body.vertex_parts == part, -mean_body.vertices[:, 1], -9).argmax()]
     wanted = bench.mean_pose.copy()
     wanted[part] += 0.8 * bench.pose_directions[part, 0] - 0.6 * bench.pose_directions[part, 1]
-    here, target = bench.point_in_poses(tip, bench.mean_shape, np.stack([bench.mean_pose, wanted]))
+    here, target = bench.points_in_poses(tip[None], bench.mean_shape, np.stack([bench.mean_pose, wanted]))
     assert np.linalg.norm(target - here) > 0.05
-    none = np.zeros(bench.pose_directions.shape[1])
-    sigma = pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, target)
-    codes = bench.mean_pose.copy()
-    codes[part] += (sigma @ bench.pose_directions[part]).astype(np.float32)
-    reached = bench.point_in_poses(tip, bench.mean_shape, codes[None])[0]
-    assert np.linalg.norm(reached - target) < 0.01
+    none = np.zeros(bench.pose_directions.shape[:2])
+
+    def pulled(to: np.ndarray) -> np.ndarray:
+        return pull(bench, tip[None], to, bench.mean_shape, bench.mean_pose, [part], none)
+
+    sigma = pulled(target)
+    assert not np.delete(sigma, part, axis=0).any()
+    assert np.linalg.norm(places(bench, tip[None], sigma) - target) < 0.01
     # The nearest pose is wanted, and a pose with 1 deviation in all is known to reach the target.
     assert np.linalg.norm(sigma) < 1.0 + 1e-2
-    far = pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, target + 5)
-    assert np.abs(far).max() <= 3.0
-    assert pull(bench, tip, bench.mean_shape, bench.mean_pose, part, none, here) == pytest.approx(none, abs=1e-3)
+    assert np.abs(pulled(target + 5)).max() <= 3.0
+    assert pulled(here) == pytest.approx(none, abs=1e-3)
+
+
+def places(bench: Workbench, points: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Where points of the mean body are when its pose has some deviations."""
+    codes = bench.mean_pose + np.einsum("qk,qkd->qd", sigma, bench.pose_directions)
+    return bench.points_in_poses(points, bench.mean_shape, codes[None].astype(np.float32))[0]
+
+
+def test_pinned_points_stay_while_another_is_pulled(bench: Workbench, mean_body: Mesh):
+    arm, leg = (bench.part_names.index(name) for name in ("left_arm", "right_leg"))
+    own = mean_body.vertices[mean_body.vertex_parts == arm]
+    hand, elbow = own[own[:, 1].argmin()], own[np.argsort(own[:, 1])[len(own) // 2]]
+    foot = mean_body.vertices[np.where(mean_body.vertex_parts == leg, -mean_body.vertices[:, 1], -9).argmax()]
+    none = np.zeros(bench.pose_directions.shape[:2])
+    points = np.stack([hand, elbow, foot])
+    rest = places(bench, points, none)
+    target = rest + np.array([[0.0, 0.08, 0.04], [0, 0, 0], [0, 0, 0]])
+    alone = pull(bench, points[:1], target[:1], bench.mean_shape, bench.mean_pose, [arm], none)
+    pinned = pull(bench, points, target, bench.mean_shape, bench.mean_pose, [arm, leg], none)
+    moved, kept = (np.linalg.norm(places(bench, points, sigma) - rest, axis=1) for sigma in (alone, pinned))
+    assert kept[1] < 0.5 * moved[1], "the elbow is held"
+    assert kept[2] < 1e-3, "nothing pulls the leg"
+    assert kept[0] > 0.3 * moved[0], "the hand follows all the same"
+
+
+def test_a_part_that_stays_is_not_carried_along_at_its_seam(bench: Workbench, mean_body: Mesh):
+    arm, torso = (bench.part_names.index(name) for name in ("left_arm", "torso"))
+    seam = seam_points(mean_body.vertices, mean_body.vertex_parts, [torso], [arm])
+    assert 0 < len(seam) <= 12
+    own = mean_body.vertices[mean_body.vertex_parts == arm]
+    away = np.linalg.norm(seam[:, None] - own[None], axis=2).min(1)
+    assert away.max() < 0.12
+    assert len(seam_points(mean_body.vertices, mean_body.vertex_parts, [], [arm])) == 0
+    hand = own[own[:, 1].argmin()][None]
+    none = np.zeros(bench.pose_directions.shape[:2])
+    target = places(bench, hand, none) + np.array([0.1, 0.1, 0.0])
+    free, held = (
+        pull(bench, hand, target, bench.mean_shape, bench.mean_pose, [arm], none, staying) for staying in (None, seam)
+    )
+    rest = places(bench, seam, none)
+    carried = [np.linalg.norm(places(bench, seam, sigma) - rest, axis=1).mean() for sigma in (free, held)]
+    assert carried[1] < carried[0]
