@@ -15,6 +15,7 @@ from app.asking import Asking
 from app.bookmarks import Bookmarks
 from app.capture.workspace import CaptureWorkspace
 from app.central import Central
+from app.closing import Closing
 from app.commands import CommandTable
 from app.copying import Copying
 from app.documents import Documents
@@ -30,7 +31,7 @@ from app.jobs import Jobs
 from app.log_model import LogModel
 from app.menus import make_menus
 from app.naming import name_controls
-from app.panels.dialogs import ask, show_error
+from app.panels.dialogs import show_error
 from app.player import Player
 from app.preferences import Preferences
 from app.preload import Preload
@@ -81,7 +82,7 @@ class MainWindow(QMainWindow):
         self.viewport: Viewport | None = None
         self.scene: Scene | None = None
         self.is_ready = False
-        self._closing = False
+        self._closing = Closing(self)
         self._columns = (True, True, True)
         self.session = Session(self)
         self.reader = CloudReader(self.session, parent=self)
@@ -96,7 +97,7 @@ class MainWindow(QMainWindow):
         self.bookmarks = Bookmarks(self)
         self.copying = Copying(self)
         self.fitting = Fitting(self)
-        self._preload = Preload(self)
+        self.preload = Preload(self)
         self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
         self.capture_workspace, self.inspect_workspace = CaptureWorkspace(self), InspectWorkspace(self)
         self.export_workspace = ExportWorkspace(self)
@@ -171,20 +172,20 @@ class MainWindow(QMainWindow):
         self.documents.opened.connect(self.opened)
         self.documents.opened.connect(self.commands.refresh)
         self.fitting.finished.connect(self.fit_finished)
-        self._preload.views.connect(self._on_views)
-        self._preload.numerics.connect(self._on_numerics)
-        self._preload.failed.connect(self.show_error)
+        self.preload.views.connect(self._on_views)
+        self.preload.numerics.connect(self._on_numerics)
+        self.preload.failed.connect(self.show_error)
 
     def showEvent(self, event: QShowEvent) -> None:
         """The heavy libraries come after the first picture."""
         super().showEvent(event)
         if not self.is_ready and self.viewport is None:
-            QTimer.singleShot(30, self._preload.start)
+            QTimer.singleShot(30, self.preload.start)
 
     @Slot()
     def _on_views(self) -> None:
         """Make what needs VTK and pyqtgraph."""
-        if self._closing or self.viewport is not None:
+        if self._closing.done or self.viewport is not None:
             return
         from app.scene import Scene
         from app.viewport import Viewport
@@ -204,7 +205,7 @@ class MainWindow(QMainWindow):
 
     @Slot(str, object)
     def _on_numerics(self, device: str, kind: type[Any]) -> None:
-        if self._closing or self.scene is None:
+        if self._closing.done or self.scene is None:
             return
         self.session.device = device
         self.fitting.set_settings_kind(kind)
@@ -402,7 +403,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def show_error(self, error: BaseException) -> None:
         """A dialog: an `InputError` as it is, anything else with its traceback."""
-        if not self._closing:
+        if not self._closing.done:
             show_error(self, error)
 
     def save_screenshot(self, path: Path) -> None:
@@ -422,51 +423,11 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something runs, and about what is unsaved; then end all threads and free VTK."""
-        if self._closing:
-            event.accept()
-            return
-        working, queued = self.jobs.foreground, self.fitting.queue.told()
-        if working or queued:
-            event.ignore()
-            names = " and ".join(sorted({worker.name for worker in working}))
-            running = f"The {names} is not finished. " if working else ""
-            ask(
-                self, "Work is running", f"{running}{queued}Stop {'it' if working else 'here'} and close the window?",
-                "Stop and close", "Keep working", self._close_anyway,
-            )  # fmt: skip
-            return
-        if self.leaving.unsaved:
-            event.ignore()
-            self._close_anyway()
-            return
-        self._shut_down()
-        event.accept()
+        event.setAccepted(self._closing.may_close())
 
-    def _close_anyway(self) -> None:
-        self.leaving.guard(self._close_now, project=True)
-
-    def _close_now(self) -> None:
-        self._shut_down()
-        self.close()
-
-    def _shut_down(self) -> None:
-        self._closing = True
-        # The stack empties itself when it is deleted, and would tell the commands of it.
-        self.editing.undo_stack.indexChanged.disconnect(self.commands.refresh)
+    def keep_layout(self) -> None:
+        """Remember size, panel and workspace for the next start."""
         self.preferences.geometry = self.saveGeometry()
         self.preferences.panels = self._central.saveState(), self.panel_shown()
         if self.workspace is not None:
             self.preferences.workspace = self.workspace.id
-        self.player.clock.pause()
-        self.hide()
-        self.fitting.queue.close()
-        self.jobs.cancel_all()
-        for workspace in self.workspaces:
-            workspace.close()
-        self.projects.close()
-        self.log.close()
-        self.commands.close()
-        for thread in (self.reader, self.editor, self.documents, self._preload):
-            thread.close()
-        if self.viewport is not None:
-            self.viewport.close()
