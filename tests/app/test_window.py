@@ -205,7 +205,7 @@ print(time.process_time() - begin, loaded)
 window.close()
 """
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=240)
     assert done.returncode == 0, done.stderr
     seconds, loaded = done.stdout.split(" ", 1)
     assert loaded.strip() == "[]"
