@@ -6,24 +6,17 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QShowEvent
 from PySide6.QtOpenGLWidgets import QOpenGLWidget
-from PySide6.QtWidgets import (
-    QApplication,
-    QLabel,
-    QMainWindow,
-    QMenu,
-    QSplitter,
-    QStackedWidget,
-    QTabWidget,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QMainWindow, QWidget
 
+from app.appearance import Appearance
 from app.asking import Asking
-from app.bookmarks import RECALL, STORE, Bookmarks
+from app.bookmarks import Bookmarks
 from app.capture.workspace import CaptureWorkspace
+from app.central import Central
+from app.closing import Closing
 from app.commands import CommandTable
 from app.copying import Copying
 from app.documents import Documents
@@ -37,10 +30,9 @@ from app.fit.workspace import FitWorkspace
 from app.inspect.workspace import InspectWorkspace
 from app.jobs import Jobs
 from app.log_model import LogModel
+from app.menus import make_menus
 from app.naming import name_controls
-from app.panels.dialogs import ask, show_error
-from app.panels.view_bar import Legend, ViewBar
-from app.panels.welcome import Welcome
+from app.panels.dialogs import show_error
 from app.player import Player
 from app.preferences import Preferences
 from app.preload import Preload
@@ -50,10 +42,9 @@ from app.project.projects import Projects
 from app.reader import CloudReader
 from app.session import Session
 from app.status import StatusLine
-from app.theme import THEMES, Theme, apply_theme, icon
-from app.timeline import Timeline
+from app.theme import Theme, icon
 from app.toolbar import make_toolbar
-from app.window_commands import MENUS, TRANSPORT, VIEW_SWITCHES, window_commands
+from app.window_commands import window_commands
 from app.workspace import Workspace
 from spams_core.errors import InputError
 from spams_core.resources import part_colors, part_titles
@@ -67,8 +58,6 @@ __all__ = ["MainWindow"]
 logger = logging.getLogger(__name__)
 
 _MESSAGE_MS, _PROBLEM_MS = 8000, 30_000
-_PANEL_WIDTH = 316
-_WIDEST_ASIDE = 0.56
 
 
 class MainWindow(QMainWindow):
@@ -91,13 +80,12 @@ class MainWindow(QMainWindow):
         self.resize(1280, 800)
         self.preferences = Preferences()
         self.log = LogModel(self)
-        self.theme: Theme = THEMES[self.preferences.theme]
-        apply_theme(_application(), self.theme)  # before there are widgets to dress anew
+        self.appearance = Appearance(self)
         self.last_folder = Path.home()
         self.viewport: Viewport | None = None
         self.scene: Scene | None = None
         self.is_ready = False
-        self._closing = False
+        self._closing = Closing(self)
         self._columns = (True, True, True)
         self.session = Session(self)
         self.reader = CloudReader(self.session, parent=self)
@@ -112,7 +100,7 @@ class MainWindow(QMainWindow):
         self.bookmarks = Bookmarks(self)
         self.copying = Copying(self)
         self.fitting = Fitting(self)
-        self._preload = Preload(self)
+        self.preload = Preload(self)
         self.fit_workspace, self.edit_workspace = FitWorkspace(self), EditWorkspace(self)
         self.capture_workspace, self.inspect_workspace = CaptureWorkspace(self), InspectWorkspace(self)
         self.export_workspace = ExportWorkspace(self)
@@ -133,74 +121,21 @@ class MainWindow(QMainWindow):
         if geometry is not None:
             self.restoreGeometry(geometry)
         if panels is not None:
-            self._splitter.restoreState(panels[0])
+            self._central.restoreState(panels[0])
             self.show_panel(panels[1])
         self.commands.refresh()
 
     # --- layout ---------------------------------------------------------------------------------------------------
 
     def _lay_out(self) -> None:
-        actions = self.commands.actions
-        own = [(workspace.menu_title, workspace.menu()) for workspace in self.workspaces]
-        self.menus = self.commands.fill_bar(self.menuBar(), (MENUS[0], *own, *MENUS[1:]))
-        self._recent = QMenu("Open Recent", self)
-        self.menus["File"].insertMenu(actions["open.demo"], self._recent)
-        self._recent.aboutToShow.connect(lambda: self.documents.fill_recent(self._recent))
-        self.menus["Edit"].insertActions(actions["edit.reset"], [actions["undo"], actions["redo"]])
-        self.commands.groups["Edit"][:0] = ["undo", "redo"]
-        views = self.menus["View"].addMenu("Stored Views")
-        self.menus["View"].insertMenu(actions["turn.capture"], views)
-        self.commands.fill(views, (*RECALL, "-", *STORE))
-        self.commands.groups["Stored Views"] = [*RECALL, *STORE]
+        self.menus = make_menus(self)
         self.commands.bind_all(self.preferences.shortcuts)
         self.toolbar = make_toolbar(self.commands)
         self.addToolBar(self.toolbar)
-        self._views = QWidget()
-        self.view_bar = ViewBar([[actions[name] for name in names] for names in VIEW_SWITCHES])
-        self.legend = Legend()
-        self._views_layout = QVBoxLayout(self._views)
-        self._views_layout.setContentsMargins(0, 0, 0, 0)
-        self._views_layout.setSpacing(0)
-        self._views_layout.addWidget(self.view_bar)
-        self._views_layout.addWidget(self.legend)
-        self.welcome = Welcome(actions["open.recording"], actions["open.demo"], actions["model.explore"])
-        self._aside = QStackedWidget()
-        self._aside.hide()
-        beside = QSplitter(Qt.Orientation.Horizontal)
-        beside.setHandleWidth(2)
-        beside.setChildrenCollapsible(False)
-        beside.addWidget(self._aside)
-        beside.addWidget(self._views)
-        for index in range(2):
-            beside.setStretchFactor(index, 1)
-        self._viewing = beside
-        self._pages = QStackedWidget()
-        self._pages.addWidget(self.welcome)
-        self._pages.addWidget(beside)
-        self.timeline = Timeline(self.player.clock, [actions[name] for name in TRANSPORT])
-        self.timeline.set_range(0, 30.0)
-        left = QWidget()
-        column = QVBoxLayout(left)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._pages, 1)
-        column.addWidget(self.timeline)
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        self.tabs.setMinimumWidth(_PANEL_WIDTH - 20)
-        loading = QLabel("Loading the numerics…")
-        loading.setObjectName("loading")
-        loading.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.tabs.addTab(loading, "Fit")
-        splitter = QSplitter(Qt.Orientation.Horizontal)
-        splitter.setHandleWidth(2)
-        splitter.setChildrenCollapsible(False)
-        splitter.addWidget(left)
-        splitter.addWidget(self.tabs)
-        splitter.setStretchFactor(0, 1)
-        splitter.setSizes([1280 - _PANEL_WIDTH, _PANEL_WIDTH])
-        self._splitter = splitter
-        self.setCentralWidget(splitter)
+        self._central = central = Central(self.commands, self.player.clock)
+        self.welcome, self.view_bar, self.legend = central.welcome, central.view_bar, central.legend
+        self.timeline, self.tabs = central.timeline, central.tabs
+        self.setCentralWidget(central)
         self.status = StatusLine(self.session, lambda: self.viewport.frame_time_ms if self.viewport else 0.0)
         self.status.message_clicked.connect(self.commands.actions["help.log"].trigger)
         self.setStatusBar(self.status)
@@ -241,28 +176,27 @@ class MainWindow(QMainWindow):
         self.documents.opened.connect(self.opened)
         self.documents.opened.connect(self.commands.refresh)
         self.fitting.finished.connect(self.fit_finished)
-        QApplication.styleHints().colorSchemeChanged.connect(self._on_desktop_colors)
-        self._preload.views.connect(self._on_views)
-        self._preload.numerics.connect(self._on_numerics)
-        self._preload.failed.connect(self.show_error)
+        self.preload.views.connect(self._on_views)
+        self.preload.numerics.connect(self._on_numerics)
+        self.preload.failed.connect(self.show_error)
 
     def showEvent(self, event: QShowEvent) -> None:
         """The heavy libraries come after the first picture."""
         super().showEvent(event)
         if not self.is_ready and self.viewport is None:
-            QTimer.singleShot(30, self._preload.start)
+            QTimer.singleShot(30, self.preload.start)
 
     @Slot()
     def _on_views(self) -> None:
         """Make what needs VTK and pyqtgraph."""
-        if self._closing or self.viewport is not None:
+        if self._closing.done or self.viewport is not None:
             return
         from app.scene import Scene
         from app.viewport import Viewport
 
-        self.viewport = Viewport(self._views)
-        self._views_layout.insertWidget(1, self.viewport, 1)
-        self.scene = Scene(self.session, self.viewport, self)
+        self.viewport = Viewport(self._central.views)
+        self._central.add_viewport(self.viewport)
+        self.scene = Scene(self.session, self.viewport, self.theme, self)
         self.scene.titles_changed.connect(self._on_facts)
         self.tabs.removeTab(0)
         for workspace in self.workspaces:
@@ -270,12 +204,12 @@ class MainWindow(QMainWindow):
         self.tabs.currentChanged.connect(self._on_tab)
         name_controls(self)
         self.turn_to(self.preferences.workspace)
-        self._use_theme(self.theme)
+        self.appearance.wear()
         self._on_parts(self.session.part_names)
 
     @Slot(str, object)
     def _on_numerics(self, device: str, kind: type[Any]) -> None:
-        if self._closing or self.scene is None:
+        if self._closing.done or self.scene is None:
             return
         self.session.device = device
         self.fitting.set_settings_kind(kind)
@@ -285,6 +219,11 @@ class MainWindow(QMainWindow):
         self.commands.refresh()
         self.documents.open_waiting()
         self.ready.emit()
+
+    @property
+    def theme(self) -> Theme:
+        """The colours that it wears."""
+        return self.appearance.theme
 
     # --- opening --------------------------------------------------------------------------------------------------
 
@@ -325,7 +264,7 @@ class MainWindow(QMainWindow):
     @property
     def viewing(self) -> bool:
         """Whether the viewports are shown, not the welcome page."""
-        return self._pages.currentWidget() is self._viewing
+        return self._central.viewing
 
     @Slot()
     def _on_range(self, *_: object) -> None:
@@ -371,7 +310,7 @@ class MainWindow(QMainWindow):
 
     def show_views(self, columns: tuple[bool, bool, bool] = (True, True, True)) -> None:
         """Viewports instead of the welcome page: input, fit, canonical shape, or some of them."""
-        self._pages.setCurrentWidget(self._viewing)
+        self._central.view(True)
         self.view_bar.set_columns(columns)
         if self.viewport is not None:
             self.viewport.set_columns(columns)
@@ -382,7 +321,7 @@ class MainWindow(QMainWindow):
 
     def show_welcome(self) -> None:
         """The page that invites to open something."""
-        self._pages.setCurrentWidget(self.welcome)
+        self._central.view(False)
         self.commands.refresh()
 
     def turn_to(self, workspace: str) -> None:
@@ -411,14 +350,7 @@ class MainWindow(QMainWindow):
 
         With `least_width` its place is widened to so many pixels, but not beyond a half and a bit.
         """
-        if widget is not None:
-            if self._aside.indexOf(widget) < 0:
-                self._aside.addWidget(widget)
-            self._aside.setCurrentWidget(widget)
-        self._aside.setVisible(widget is not None)
-        total, wide = self._viewing.width(), min(least_width, round(_WIDEST_ASIDE * self._viewing.width()))
-        if widget is not None and self._aside.width() < wide:
-            self._viewing.setSizes([wide, total - wide])
+        self._central.set_aside(widget, least_width)
 
     def color_by_part(self, by_part: bool) -> None:
         """Colour the input by part, or by distance."""
@@ -449,8 +381,7 @@ class MainWindow(QMainWindow):
 
     def use_light_theme(self, light: bool) -> None:
         """Switch and remember the theme."""
-        self.preferences.theme = "light" if light else "dark"
-        self._use_theme(THEMES[self.preferences.theme])
+        self.appearance.use_light(light)
 
     @Slot()
     def apply_preferences(self, *_: object) -> None:
@@ -460,7 +391,7 @@ class MainWindow(QMainWindow):
         self.reader.set_budget(chosen.memory_mb << 20)
         self.timeline.pace.setCurrentIndex(max(0, self.timeline.pace.findData(chosen.pace)))
         self._prefer_device()
-        self._use_theme(THEMES[chosen.theme])
+        self.appearance.wear()
         self._on_facts()
         self.commands.refresh()
 
@@ -468,25 +399,6 @@ class MainWindow(QMainWindow):
         panel = self.fit_workspace.panel
         if panel is not None and panel.form is not None:
             panel.form.set_value("device", self.preferences.device)
-
-    @Slot()
-    def _on_desktop_colors(self, *_: object) -> None:
-        if self.preferences.theme_choice == "system":
-            self._use_theme(THEMES[self.preferences.theme])
-
-    def _use_theme(self, theme: Theme) -> None:
-        self.theme = theme
-        apply_theme(_application(), theme)
-        self.commands.set_theme(theme)
-        self.commands.actions["fit.start"].setIcon(icon("person-simple-run", theme, theme.on_accent))
-        self.commands.actions["theme.light"].setIcon(icon("sun" if theme.name == "dark" else "moon", theme))
-        self.setWindowIcon(icon("person-simple-walk", theme, theme.accent))
-        self.welcome.set_theme(theme)
-        self.timeline.set_theme(theme)
-        if self.scene is not None:
-            self.scene.set_theme(theme)
-        for workspace in self.workspaces:
-            workspace.set_theme(theme)
 
     # --- telling --------------------------------------------------------------------------------------------------
 
@@ -504,7 +416,7 @@ class MainWindow(QMainWindow):
     @Slot(object)
     def show_error(self, error: BaseException) -> None:
         """A dialog: an `InputError` as it is, anything else with its traceback."""
-        if not self._closing:
+        if not self._closing.done:
             show_error(self, error)
 
     def save_screenshot(self, path: Path) -> None:
@@ -524,57 +436,11 @@ class MainWindow(QMainWindow):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask while something runs, and about what is unsaved; then end all threads and free VTK."""
-        if self._closing:
-            event.accept()
-            return
-        working, queued = self.jobs.foreground, self.fitting.queue.told()
-        if working or queued:
-            event.ignore()
-            names = " and ".join(sorted({worker.name for worker in working}))
-            running = f"The {names} is not finished. " if working else ""
-            ask(
-                self, "Work is running", f"{running}{queued}Stop {'it' if working else 'here'} and close the window?",
-                "Stop and close", "Keep working", self._close_anyway,
-            )  # fmt: skip
-            return
-        if self.leaving.unsaved:
-            event.ignore()
-            self._close_anyway()
-            return
-        self._shut_down()
-        event.accept()
+        event.setAccepted(self._closing.may_close())
 
-    def _close_anyway(self) -> None:
-        self.leaving.guard(self._close_now, project=True)
-
-    def _close_now(self) -> None:
-        self._shut_down()
-        self.close()
-
-    def _shut_down(self) -> None:
-        self._closing = True
-        # The stack empties itself when it is deleted, and would tell the commands of it.
-        self.editing.undo_stack.indexChanged.disconnect(self.commands.refresh)
+    def keep_layout(self) -> None:
+        """Remember size, panel and workspace for the next start."""
         self.preferences.geometry = self.saveGeometry()
-        self.preferences.panels = self._splitter.saveState(), self.panel_shown()
+        self.preferences.panels = self._central.saveState(), self.panel_shown()
         if self.workspace is not None:
             self.preferences.workspace = self.workspace.id
-        self.player.clock.pause()
-        self.hide()
-        self.fitting.queue.close()
-        self.jobs.cancel_all()
-        for workspace in self.workspaces:
-            workspace.close()
-        self.projects.close()
-        self.log.close()
-        self.commands.close()
-        for thread in (self.reader, self.editor, self.documents, self._preload):
-            thread.close()
-        if self.viewport is not None:
-            self.viewport.close()
-
-
-def _application() -> QApplication:
-    app = QApplication.instance()
-    assert isinstance(app, QApplication)
-    return app

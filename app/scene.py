@@ -35,9 +35,10 @@ class Scene(QObject):
 
     titles_changed = Signal()
 
-    def __init__(self, session: Session, viewport: Viewport, parent: QObject | None = None) -> None:
+    def __init__(self, session: Session, viewport: Viewport, theme: Theme, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._session, self._viewport = session, viewport
+        self._session, self._viewport, self._theme = session, viewport, theme
+        viewport.set_theme(theme)
         self._survey: Survey | None = None
         self._followed: Float[np.ndarray, "3"] | None = None
         self._point_size = 3.0

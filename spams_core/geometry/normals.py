@@ -44,8 +44,8 @@ def pixel_normals(
     radius = int(np.clip(round(radius_m / max(du * float(np.median(depth[valid])), 1e-9)), 1, _MAX_RADIUS))
     inverse = np.where(valid, 1 / depth, 0.0)
     moments = _window_moments(inverse, valid, radius)
-    at = np.nonzero(_has_jump(depth, valid, radius, jump_m))
-    moments[:, at[0], at[1]] = _moments_without_jumps(inverse, depth, valid, at, radius, jump_m)
+    rows, columns = np.nonzero(_has_jump(depth, valid, radius, jump_m))
+    moments[:, rows, columns] = _moments_without_jumps(inverse, depth, valid, (rows, columns), radius, jump_m)
     count, mean_c, mean_r, mean_w, cc, cr, rr, cw, rw = moments
     determinant = cc * rr - cr * cr
     good = valid & (count >= 3) & (determinant > 1e-6 * (cc + rr) ** 2)

@@ -215,7 +215,7 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     made.show()
     qtbot.waitUntil(lambda: made.is_ready and made.editor.workbench is not None, timeout=60_000)
     yield made
-    if not made._closing:
+    if not made._closing.done:
         made.fitting.queue.close()
         made.jobs.cancel_all()
         made._close_now()  # nobody is there to be asked about what is unsaved

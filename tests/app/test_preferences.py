@@ -47,7 +47,7 @@ def test_theme_follows_choice_and_desktop(window: Any, monkeypatch: pytest.Monke
     monkeypatch.setattr(Preferences, "theme", property(lambda _: desktop[0]))
     for name in ("light", "dark"):
         desktop[0] = name
-        window._on_desktop_colors()
+        window.appearance.follow_desktop()
         assert window.theme.name == name
     assert Preferences().theme_choice == "system"
 
@@ -83,15 +83,15 @@ def test_layout_and_workspace_come_back(window: Any, qtbot: Any) -> None:
     from app.main_window import MainWindow
 
     window.turn_to("edit")
-    window._splitter.setSizes([800, 480])
-    wanted = window._splitter.sizes()
+    window._central.setSizes([800, 480])
+    wanted = window._central.sizes()
     window.close()
     other = MainWindow()
     qtbot.addWidget(other)
     other.show()
     qtbot.waitUntil(lambda: other.is_ready, timeout=60_000)
     assert other.workspace.id == "edit"
-    assert other._splitter.sizes() == wanted
+    assert other._central.sizes() == wanted
     other.show_panel(False)
     other.close()
     assert Preferences().panels[1] is False

@@ -1,0 +1,74 @@
+"""Closing the window: what is asked before, and what ends with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject
+
+from app.panels.dialogs import ask
+
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
+
+__all__ = ["Closing"]
+
+
+class Closing(QObject):
+    """Asks while something runs and about what is unsaved, then ends all threads and frees VTK.
+
+    Attributes:
+        done: Everything has ended; the window may go.
+    """
+
+    def __init__(self, window: MainWindow) -> None:
+        super().__init__(window)
+        self._window = window
+        self.done = False
+
+    def may_close(self) -> bool:
+        """End everything and return True; or ask, and close the window again where the user agrees."""
+        window = self._window
+        if self.done:
+            return True
+        working, queued = window.jobs.foreground, window.fitting.queue.told()
+        if working or queued:
+            names = " and ".join(sorted({worker.name for worker in working}))
+            running = f"The {names} is not finished. " if working else ""
+            ask(
+                window, "Work is running", f"{running}{queued}Stop {'it' if working else 'here'} and close the window?",
+                "Stop and close", "Keep working", self._leave,
+            )  # fmt: skip
+            return False
+        if window.leaving.unsaved:
+            self._leave()
+            return False
+        self._end()
+        return True
+
+    def _leave(self) -> None:
+        self._window.leaving.guard(self._close, project=True)
+
+    def _close(self) -> None:
+        self._end()
+        self._window.close()
+
+    def _end(self) -> None:
+        window = self._window
+        self.done = True
+        # The stack empties itself when it is deleted, and would tell the commands of it.
+        window.editing.undo_stack.indexChanged.disconnect(window.commands.refresh)
+        window.keep_layout()
+        window.player.clock.pause()
+        window.hide()
+        window.fitting.queue.close()
+        window.jobs.cancel_all()
+        for workspace in window.workspaces:
+            workspace.close()
+        window.projects.close()
+        window.log.close()
+        window.commands.close()
+        for thread in (window.reader, window.editor, window.documents, window.preload):
+            thread.close()
+        if window.viewport is not None:
+            window.viewport.close()
