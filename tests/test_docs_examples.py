@@ -16,15 +16,17 @@ from collections.abc import Callable
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import foreign_recordings
 import pytest
 
 from spams_core import cli
-from spams_core.data.recording import read_sequence
+from spams_core.data.recording import FORMATS, read_sequence
 from spams_core.fitting.settings import SolveSettings
 from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import run_to_end
+from spams_core.tasks.export import ExportFormat
 from spams_core.tasks.fit import FitSettings, fit
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -113,11 +115,6 @@ def _write_mkv(folder: Path) -> None:
     foreign_recordings.write_mkv(folder / "walk.mkv", frames, calibration=calibration)
 
 
-def _write_meshes(folder: Path) -> None:
-    pytest.importorskip("embreex", reason="needs the extra `synthetic`")
-    shutil.copytree(folder / "recording" / "ground_truth", folder / "scans")
-
-
 _PREPARE: dict[str, Callable[[Path], object]] = {
     "depth-images": _write_images,
     "tum-rgbd": _write_tum,
@@ -125,8 +122,9 @@ _PREPARE: dict[str, Callable[[Path], object]] = {
     "scannet": lambda folder: foreign_recordings.write_sens(folder / "walk.sens"),
     "ros-bag": _write_bag,
     "azure-kinect": _write_mkv,
-    "meshes": _write_meshes,
+    "meshes": lambda folder: shutil.copytree(folder / "recording" / "ground_truth", folder / "scans"),
     "alembic": lambda folder: pytest.importorskip("alembic3d", reason="needs the extra `alembic`"),
+    "abc": lambda folder: pytest.importorskip("alembic3d", reason="needs the extra `alembic`"),
     "usd": lambda folder: pytest.importorskip("pxr", reason="needs the extra `usd`"),
 }
 """Page → what lies in its folder beside `recording`, which every page has."""
@@ -186,3 +184,9 @@ def test_every_page_has_an_example(page: Path) -> None:
     text = page.read_text()
     assert text.count(" example\n") == len(_examples(page)), "a block's mark is misspelt"
     assert text.count("```text output\n") == sum(each.output is not None for each in _examples(page))
+
+
+def test_every_format_has_a_page() -> None:
+    pages = {page.stem.replace("-", "_") for page in PAGES}
+    assert {"usd" if name == "usdz" else name for name in get_args(ExportFormat)} <= pages
+    assert {"point_clouds" if name == "clouds" else name for name in FORMATS} <= pages
