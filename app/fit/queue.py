@@ -70,6 +70,10 @@ class FitQueue(QObject):
         self._jobs, self._now = jobs, now
         self.runs: list[QueuedRun] = []
         self._going = False
+        self._soon = QTimer(self)  # a child: it ends with the queue
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._next)
         jobs.fit_progressed.connect(self._on_progress)
         jobs.fit_paused.connect(self._on_paused)
         jobs.fit_finished.connect(self._on_finished)
@@ -161,6 +165,7 @@ class FitQueue(QObject):
                     paces.append((known.time.elapsed + left) / max(1, known.frame_count))
         return paces[-1] * run.frame_count if paces else None
 
+    @Slot()
     def _next(self) -> None:
         if self._jobs.fitting is not None:
             return
@@ -209,4 +214,4 @@ class FitQueue(QObject):
     @Slot()
     def _on_ended(self) -> None:
         self._close("cancelled")  # unless it has been closed already
-        QTimer.singleShot(0, self._next)
+        self._soon.start()
