@@ -33,7 +33,8 @@ class Ramp:
         at = np.linspace(0, len(self.stops) - 1, 240 * (len(self.stops) - 1) + 1)
         stops = np.asarray(self.stops, dtype=float)
         mixed = np.stack([np.interp(at, np.arange(len(stops)), stops[:, k]) for k in range(3)], axis=-1)
-        return np.rint(mixed).astype(np.uint8)
+        table: UInt8[np.ndarray, "K 3"] = np.rint(mixed).astype(np.uint8)
+        return table
 
 
 MAGNITUDE = Ramp(((30, 60, 130), (32, 127, 160), (66, 178, 143), (250, 217, 100), (245, 132, 66), (214, 49, 62)))

@@ -94,7 +94,7 @@ class CloudPreview(QWidget):
         x, y, nearness = self._project(self._points - middle, scale)
         self._paint_points(painter, x, y, nearness)
         corners = self._low + _CORNERS * extent
-        cx, cy, _ = self._project(corners - middle, scale)
+        cx, cy = self._project(corners - middle, scale)[:2]
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(QPen(QColor(self._theme.muted), 1, Qt.PenStyle.DotLine))
         for a, b in _EDGES:
