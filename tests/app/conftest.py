@@ -218,7 +218,7 @@ def window(qtbot: Any, bench: BallBench, segmenter: None) -> Iterator[Any]:
     if not made._closing.done:
         made.fitting.queue.close()
         made.jobs.cancel_all()
-        made._close_now()  # nobody is there to be asked about what is unsaved
+        made._closing._close()  # nobody is there to be asked about what is unsaved
     qtbot.waitUntil(lambda: not made.isVisible(), timeout=5_000)
     running = [thread for thread in gc.get_objects() if issubclass(type(thread), QThread) and thread.isRunning()]
     made.deleteLater()
