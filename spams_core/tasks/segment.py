@@ -135,14 +135,14 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
         if truth is not None:
             truths.append(truth[truth != _UNKNOWN])
             predictions.append(result.labels[truth != _UNKNOWN])
-    known = sum(map(len, truths))
+    labelled = sum(map(len, truths))
     segmentation = Segmentation(
         part_names,
         np.array(frames, dtype=np.int32),
         clouds,
         [result.labels for result in results],
         [result.probabilities.max(1) for result in results],
-        label_accuracy(np.concatenate(predictions), np.concatenate(truths)) if known else None,
+        label_accuracy(np.concatenate(predictions), np.concatenate(truths)) if labelled else None,
     )
     if settings.out is not None:
         _write(settings.out, segmentation, settings, model)
