@@ -217,9 +217,9 @@ def test_edits_made_while_another_fit_is_read_are_asked_for(
     window, go_on, read = opened(fit_folder), threading.Event(), opening.open_path
     write_fit(tmp_path / "second", ball_fit(model=str(tmp_path / "model")))
 
-    def slow(path: Path, recording: Path | None = None) -> Any:
+    def slow(path: Path, *given: Any) -> Any:
         assert go_on.wait(20)
-        return read(path, recording)
+        return read(path, *given)
 
     monkeypatch.setattr(opening, "open_path", slow)
     window.open_path(tmp_path / "second")

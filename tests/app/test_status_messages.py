@@ -9,9 +9,8 @@ from PySide6.QtCore import QPoint, Qt
 from app.panels.log_panel import LogPanel
 from spams_core.errors import InputError
 
-LONG = (
-    "depth/000007.png is 8-bit; depth needs 16-bit PNG. Re-export it, or set depth_scale to the metres per grey level. "
-    "The folder holds 214 more of its kind, and none of them can be read before that is done."
+LONG = "depth/000007.png is 8-bit; depth needs 16-bit PNG. Re-export it, or set depth_scale. " + ", ".join(
+    f"depth/{number:06d}.png as well" for number in range(8, 40)
 )
 
 

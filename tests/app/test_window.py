@@ -253,4 +253,4 @@ def test_bundled_model_fits_the_demo_recording(qtbot: Any, tmp_path: Path) -> No
     # The first drag also extracts the coarse mesh: 0.3 s on an idle machine.
     assert time.perf_counter() - begin < 10
     assert not np.allclose(window.session.edited.vertices_world.mean(0), 0)
-    window.close()
+    window._closing._close()  # nobody is there to be asked about the edit
