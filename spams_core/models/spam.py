@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +14,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, read_archive, write_archive
 from spams_core.models.siren import PartSirens, SirenSettings, gather_blocks, scatter_blocks
+from spams_core.resources import remember_parts
 from spams_core.settings import settings_from_dict, settings_to_dict
 
 __all__ = ["COMPACT", "ONE_PART", "PAPER", "Network", "Spam", "SpamSettings", "read_spam", "write_network"]
@@ -40,8 +43,12 @@ class SpamSettings:
     """Pose decoders: a part's shape and pose codes and a point to a flow."""
     confidence_threshold: float = 0.05
     """A part is evaluated at a point where its confidence exceeds this."""
+    canonical_per_metre: float = CANONICAL_PER_METRE
+    """Canonical units per metre of the subjects: 0.8 for people."""
 
     def __post_init__(self) -> None:
+        if not 0 < self.canonical_per_metre < math.inf:
+            raise InputError("model: canonical_per_metre must be positive.")
         if not self.part_names or min(self.shape_code, self.pose_code) < 1:
             raise InputError("model: at least one part and codes of length 1 or more are needed.")
         if not 0 <= self.confidence_threshold < 0.5:
@@ -209,6 +216,7 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
         raise InputError(f"{folder} is no model: there is no such folder. Give one written by 'spams train'.")
     archives = {"shape": read_archive(folder / "shape", "shape")}
     settings = _stored_settings(archives["shape"])
+    remember_parts(archives["shape"].manifest)
     spam = Spam(settings)
     wanted = [name for name in networks if name != "parts" or spam.part_count > 1]
     for name in wanted:

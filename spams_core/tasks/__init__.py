@@ -66,6 +66,8 @@ class TaskRow:
 
 
 def _summarize_subjects(subjects: Any) -> dict[str, Any]:
+    if hasattr(subjects, "findings"):
+        return summarize(subjects)
     counts = {
         "identities": len(subjects.identity_split),
         "poses": len(subjects.posed_identity),
@@ -98,10 +100,11 @@ def _describe_for_people(description: Mapping[str, Any]) -> list[str]:
 
 
 _ROWS = (
-    TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
+    TaskRow("generate", "Make training subjects: synthetic bodies or your own meshes.", _summarize_subjects),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
     TaskRow("train", "Train one network of a model."),
     TaskRow("clouds", "Render partial clouds of subjects, to train the segmenter."),
+    TaskRow("hands", "Make meshes of synthetic hands, an example of subjects of one's own."),
     TaskRow("segment", "Label the points of a recording by body part."),
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
