@@ -20,7 +20,17 @@ from spams_core.models.siren import PartSirens, SirenSettings, gather_blocks, sc
 from spams_core.resources import remember_parts
 from spams_core.settings import settings_from_dict, settings_to_dict
 
-__all__ = ["COMPACT", "ONE_PART", "PAPER", "Network", "Spam", "SpamSettings", "read_spam", "write_network"]
+__all__ = [
+    "COMPACT",
+    "ONE_PART",
+    "PAPER",
+    "Network",
+    "Spam",
+    "SpamSettings",
+    "read_scale",
+    "read_spam",
+    "write_network",
+]
 
 Network = Literal["shape", "parts", "pose"]
 
@@ -240,6 +250,15 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
         except RuntimeError as error:
             raise InputError(f"{folder / name}: the weights do not fit the settings. Train it again.") from error
     return spam.to(device).eval().requires_grad_(False)
+
+
+def read_scale(folder: Path) -> float:
+    """Canonical units per metre of a model's subjects, without reading its networks.
+
+    Raises:
+        InputError: The folder is no model, or an unusable one.
+    """
+    return _stored_settings(read_archive(Path(folder) / "shape", "shape")).canonical_per_metre
 
 
 def _stored_settings(archive: Archive) -> SpamSettings:
