@@ -470,12 +470,13 @@ def _warnings(found: Findings) -> dict[str, str]:
             better = _better_scale(found, middle, _MIDDLE_M / found.enlarged)
             told["scale"] = f"What is seen lies {middle:.3g} m away. {better}"
     elif not _PERSON_M[0] <= max(found.size_m) * found.enlarged <= _PERSON_M[1]:
-        person = found.enlarged == 1
+        expected = "person" if found.enlarged == 1 else "subject"
         told["scale"] = (
-            f"The subject is {found.size_m[1]:.3g} m tall. If only the {'person' if person else 'subject'} is kept, the "
-            f"scale is wrong. {_better_scale(found, max(found.size_m), _TALL_M / found.enlarged)}"
-            + (" Subjects of another kind need a model of their own." if person else "")
+            f"The subject is {found.size_m[1]:.3g} m tall. If only the {expected} is kept, the scale is wrong. "
+            f"{_better_scale(found, max(found.size_m), _TALL_M / found.enlarged)}"
         )
+        if found.enlarged == 1 and max(found.size_m) < _PERSON_M[0]:
+            told["scale"] += " If it is no person, fit the model of its kind."
     if found.people is not None and found.people > 1:
         told["people"] = f"{found.people} people are in view; a fit follows one. Pick one, or mask the others out."
     if found.up_side is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from spams_core.data.rigging import RigSettings, RiggedBody, rig_body
+from spams_core.data.rigging import RiggedBody, RigSettings, rig_body
 from spams_core.frames import CANONICAL_PER_METRE, enlargement
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.rig import Rig, RigMotion, bone_ends, local_rotations

@@ -156,7 +156,9 @@ def test_a_segmenter_of_another_scale_is_refused(model: Path, miniature: Path, t
 
 
 def test_inspect_expects_the_size_of_the_models_subjects(miniature: Path, model: Path):
-    assert "scale" in run_to_end(inspect(InspectSettings(miniature, looked_at=2)))["warnings"]
-    assert "scale" not in run_to_end(inspect(InspectSettings(miniature, looked_at=2, model=model)))["warnings"]
-    warnings = run_to_end(inspect(InspectSettings(DEMO, looked_at=2, model=model)))["warnings"]
-    assert "is 1." in warnings["scale"]
+    def warnings(recording: Path, of: Path | None) -> dict[str, str]:
+        return run_to_end(inspect(InspectSettings(recording, looked_at=2, model=of))).warnings()
+
+    assert warnings(miniature, None)["scale"].endswith("If it is no person, fit the model of its kind.")
+    assert "scale" not in warnings(miniature, model)
+    assert "If only the subject is kept, the scale is wrong" in warnings(DEMO, model)["scale"]
