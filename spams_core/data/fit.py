@@ -13,7 +13,7 @@ from jaxtyping import Float, Int
 
 from spams_core.data.fit_history import FitHistory
 from spams_core.errors import InputError
-from spams_core.frames import CANONICAL_PER_METRE
+from spams_core.frames import CANONICAL_PER_METRE, enlargement
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import Archive, read_archive, write_archive
 from spams_core.resources import remember_parts
@@ -110,6 +110,11 @@ class Fit:
     def canonical_per_metre(self) -> float:
         """Canonical units per metre of the fitted subject's class."""
         return float(self.manifest.get("canonical_per_metre", CANONICAL_PER_METRE))
+
+    @property
+    def enlargement(self) -> float:
+        """How many times larger the subject would be if it were as large as a person; see `frames.enlargement`."""
+        return enlargement(self.canonical_per_metre)
 
     @property
     def loss_names(self) -> tuple[str, ...]:
