@@ -68,6 +68,8 @@ def _to_world(posed: Any, rotation: Any, translation_m: Any, per_metre: float) -
 
     from spams_core.frames import world_from_posed
 
-    tensors = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (posed, rotation, translation_m)]
-    vertices: np.ndarray = world_from_posed(*tensors, per_metre).numpy()
+    points, turn, shift = (
+        torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (posed, rotation, translation_m)
+    )
+    vertices: np.ndarray = world_from_posed(points, turn, shift, per_metre).numpy()
     return vertices

@@ -286,8 +286,8 @@ def _corresponds(check: _Check, path: Path, mesh: Mesh, template_path: Path, tem
         )  # fmt: skip
         return False
     if not np.array_equal(mesh.faces, template.faces):
-        key = [np.sort(np.sort(faces, axis=1) @ [1 << 40, 1 << 20, 1]) for faces in (mesh.faces, template.faces)]
-        if len(mesh.faces) != len(template.faces) or not np.array_equal(*key):
+        ours, theirs = (np.sort(np.sort(mesh.faces, axis=1) @ [1 << 40, 1 << 20, 1]) for mesh in (mesh, template))
+        if len(mesh.faces) != len(template.faces) or not np.array_equal(ours, theirs):
             check.add("fatal", "correspondence", path, f"Its triangles are not those of {template_path}.", remedy)
             return False
     return True

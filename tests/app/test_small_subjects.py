@@ -7,6 +7,7 @@ import pytest
 from fits import ball_fit
 
 from app.actors import floor_cell_m
+from app.edit.decoding import BodyRequest, decode_body
 from app.inspect.strips import DiagnosisStrips
 from app.match_lines import FAR_MM, match_lines
 from app.theme import THEMES
@@ -46,8 +47,18 @@ def test_parts_and_matches_are_coloured_by_the_subjects_size(qtbot):
     strips.set_parts(["Palm"], 6.0)
     assert strips.scales()[0].high == "≥ 5 mm"
     seen = ball_fit().observation(0)
-    seen = type(seen)(seen.points_world, seen.labels, seen.points_world + [0.005, 0, 0], seen.match_weights)
+    seen = type(seen)(seen.points_world, seen.labels, np.add(seen.points_world, [0.005, 0, 0]), seen.match_weights)
     far, near = match_lines(seen, {0}, FAR_MM / 8), match_lines(seen, {0})
     assert (far.colors != near.colors).any()
-    longer = type(seen)(seen.points_world, seen.labels, seen.points_world + [0.04, 0, 0], seen.match_weights)
+    longer = type(seen)(seen.points_world, seen.labels, np.add(seen.points_world, [0.04, 0, 0]), seen.match_weights)
     np.testing.assert_array_equal(far.colors, match_lines(longer, {0}).colors)
+
+
+def test_an_edited_body_is_as_large_as_its_kind(bench):
+    request = BodyRequest(
+        0, np.zeros((2, 8), np.float32), np.zeros((2, 4), np.float32), np.eye(3), np.array([0.0, 1.0, 0.0]), None, 64
+    )
+    person = decode_body(bench, {}, request).vertices_world
+    bench.canonical_per_metre = 6.4
+    hand = decode_body(bench, {}, request).vertices_world
+    np.testing.assert_allclose(8 * (hand - [0, 1, 0]), person - [0, 1, 0], atol=1e-5)
