@@ -41,7 +41,7 @@ from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import Progress
 from spams_core.settings import settings_to_dict
 
-__all__ = ["RenderSettings", "Rendered", "decimate", "render"]
+__all__ = ["PERSON_DISTANCE_M", "RenderSettings", "Rendered", "decimate", "render"]
 
 logger = logging.getLogger(__name__)
 
@@ -145,7 +145,7 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
     yield Progress(0, settings.frames, "Load the body model" if acted is not None else "Read the subject")
     scene = _people_scene(settings, acted) if acted is not None else _archive_scene(settings)
     world, frames = scene.world, len(scene.world)
-    distance_m = _PERSON_DISTANCE_M / scene.enlarged if settings.distance_m is None else settings.distance_m
+    distance_m = PERSON_DISTANCE_M / scene.enlarged if settings.distance_m is None else settings.distance_m
     middle = (world.min((0, 1)) + world.max((0, 1))) / 2
     camera = orbit_camera(
         settings.azimuth_deg,
@@ -223,7 +223,8 @@ class _Scene:
     enlarged: float
 
 
-_PERSON_DISTANCE_M = 2.8
+PERSON_DISTANCE_M = 2.8
+"""Where the camera stands from a person unless it is told; from other subjects it is in proportion."""
 
 
 def _people_scene(settings: RenderSettings, acted: Motion) -> _Scene:

@@ -10,13 +10,17 @@ import torch
 from mesh_folders import write_bar_folder
 
 from spams_core.cli import main
+from spams_core.data.recording import read_sequence, read_subject
 from spams_core.data.sampling import bind_surface, sample_off_surface
 from spams_core.data.subjects import read_subjects
 from spams_core.errors import InputError
 from spams_core.models.spam import read_spam
 from spams_core.progress import run_to_end
 from spams_core.resources import part_colors, part_titles
+from spams_core.tasks.benchmark import BenchmarkSettings
+from spams_core.tasks.benchmark_suites import subject_recordings
 from spams_core.tasks.generate import GenerateSettings, generate
+from spams_core.tasks.render import RenderSettings, render
 from spams_core.tasks.train import TrainSettings, train
 
 
@@ -94,3 +98,36 @@ def test_fatal_meshes_are_refused_and_reported(bars, tmp_path, capsys):
 def test_options_that_mean_nothing_are_refused(options, complaint):
     with pytest.raises(InputError, match=complaint):
         GenerateSettings(**options)
+
+
+def test_test_identities_are_filmed_for_a_benchmark(bars, tmp_path):
+    pytest.importorskip("embreex")
+    archive = tmp_path / "subjects"
+    run_to_end(generate(GenerateSettings(archive, bars)))
+    (planned,) = subject_recordings(archive, tmp_path / "recordings")
+    assert planned.render is not None
+    assert planned.render.subjects == archive
+    run_to_end(render(planned.render))
+    (there,) = subject_recordings(archive, tmp_path / "recordings")
+    assert there.render is None  # taken over
+    sequence = read_sequence(there.path)
+    assert sequence.frame_count == 3
+    # A bar of 0.2 m is seen from as near as makes it look like a person 2.8 m away.
+    points = read_subject(sequence, 0).points_world
+    assert 0.1 < np.ptp(points, axis=0).max() < 0.3
+    assert sequence.camera.world_from_camera[2, 3] == pytest.approx(
+        2.8 * 0.8 / read_subjects(archive).canonical_per_metre, rel=0.3
+    )
+    assert sequence.read_ground_truth is not None
+    truth = sequence.read_ground_truth(0)
+    assert set(np.unique(truth.vertex_parts)) == {0, 1}
+    with pytest.raises(InputError, match="needs the model of its kind"):
+        BenchmarkSettings(subjects=archive)
+
+
+def test_only_identities_that_exist_are_filmed(bars, tmp_path):
+    run_to_end(generate(GenerateSettings(tmp_path / "subjects", bars)))
+    with pytest.raises(InputError, match="has 1 identities in the split test"):
+        run_to_end(render(RenderSettings(tmp_path / "rec", tmp_path / "subjects", identity=1)))
+    with pytest.raises(InputError, match="brings its own poses"):
+        RenderSettings(tmp_path / "rec", tmp_path / "subjects", garments=True)
