@@ -99,6 +99,17 @@ class MeshReport:
         )
         return plain
 
+    def text(self) -> list[str]:
+        """The report as lines for people."""
+        facts = self.facts
+        told = [f"{facts['identities']} identities in {facts['poses']} poses, parts: {', '.join(facts['parts'])}"]
+        if "size_m" in facts:
+            told.append(
+                f"{facts['vertices']} vertices, {facts['triangles']} triangles, about {facts['size_m']:.3g} m large"
+            )
+        told += [f"{found.level}, {found.about}: {found}" for found in self.findings]
+        return told if self.findings else [*told, "No problem was found."]
+
     def require_usable(self) -> None:
         """Refuse meshes with fatal findings.
 

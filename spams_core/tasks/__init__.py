@@ -77,6 +77,12 @@ def _summarize_subjects(subjects: Any) -> dict[str, Any]:
     return summarize({"path": subjects.archive.path, **counts})
 
 
+def _tell_check(result: Any) -> list[str]:
+    """The lines of a report on meshes; none of subjects that were made, where the summary will do."""
+    lines: list[str] = result.text() if hasattr(result, "findings") else []
+    return lines
+
+
 def _summarize_fit(fit: Any) -> dict[str, Any]:
     told = {name: fit.manifest[name] for name in ("method", "preset", "depth_residual_mm", "seconds_per_frame")}
     return summarize({"path": fit.manifest["settings"]["out"], **_fit_counts(fit), **told})
@@ -100,7 +106,9 @@ def _describe_for_people(description: Mapping[str, Any]) -> list[str]:
 
 
 _ROWS = (
-    TaskRow("generate", "Make training subjects: synthetic bodies or your own meshes.", _summarize_subjects),
+    TaskRow(
+        "generate", "Make training subjects: synthetic bodies or your own meshes.", _summarize_subjects, _tell_check
+    ),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
     TaskRow("train", "Train one network of a model."),
     TaskRow("clouds", "Render partial clouds of subjects, to train the segmenter."),

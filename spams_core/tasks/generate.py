@@ -174,7 +174,8 @@ def _generate_people(settings: GenerateSettings) -> Task[Subjects]:
 def _generate_from_meshes(settings: GenerateSettings, folder: MeshFolder) -> Task[Subjects | MeshReport]:
     """Check the meshes, and write them as subjects unless only the check is wanted."""
     report, meshes = yield from check_meshes(folder, close_holes=not settings.open_holes)
-    for found in report.findings:
+    # The check's result is the report itself; what is fatal is raised, three findings of it.
+    for found in () if settings.check and not report.fatal else report.findings:
         logger.log(logging.INFO if found.level == "note" else logging.WARNING, "%s: %s", found.level, found)
     if settings.report is not None:
         with new_file(settings.report) as file:

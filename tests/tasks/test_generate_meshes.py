@@ -75,6 +75,29 @@ def test_the_check_writes_nothing_but_its_report(bars, tmp_path, capsys):
     assert sorted(path for path in tmp_path.rglob("*") if path.name != "report.json") == before
 
 
+def test_the_check_is_told_to_people(bars, capsys):
+    assert main(["generate", "--from-meshes", str(bars), "--check"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert lines[0] == "5 identities in 15 poses, parts: lower, upper"
+    assert "vertices" in lines[1]
+    assert lines[2].startswith("note, holes: ")
+    assert len(lines) == 3
+    assert err == ""
+
+
+def test_open_meshes_have_an_inside_too(bars, tmp_path):
+    run_to_end(generate(GenerateSettings(tmp_path / "open", bars, open_holes=True)))
+    subjects = read_subjects(tmp_path / "open")
+    body = subjects.canonical(0)
+    off = sample_off_surface(body, subjects.faces, subjects.part_weights, 2000, np.random.default_rng(0))
+    middle = (body.min(0) + body.max(0)) / 2
+    inside = np.linalg.norm(off.points - middle, axis=1) < 0.08
+    assert inside.any()
+    assert (off.distance[inside] < 0).all()
+    assert (off.distance[np.abs(off.points[:, 1] - middle[1]) > 0.9] > 0).all()
+
+
 def test_fatal_meshes_are_refused_and_reported(bars, tmp_path, capsys):
     (bars / "bar_1" / "canonical.ply").write_bytes(b"no mesh")
     arguments = ["generate", "--from-meshes", str(bars), "--out", str(tmp_path / "s"), "--report", str(tmp_path / "r")]
