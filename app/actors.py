@@ -10,7 +10,10 @@ import scipy.sparse
 from jaxtyping import Float, Int, UInt8
 from vtkmodules.vtkRenderingCore import vtkActor, vtkPolyDataMapper
 
-__all__ = ["CloudActor", "LinesActor", "MeshActor", "floor_lines"]
+__all__ = ["CloudActor", "LinesActor", "MeshActor", "floor_cell_m", "floor_lines"]
+
+_PERSON_M = 0.6
+"""Whoever is larger may be a person, or a part of one."""
 
 
 class _Actor:
@@ -159,6 +162,16 @@ class LinesActor(_Actor):
             data.cell_data.active_scalars_name = "color"
             self.mapper.SetScalarModeToUseCellData()
         self._swap(data)
+
+
+def floor_cell_m(extent_m: Float[np.ndarray, "3"]) -> float:
+    """Edge of the floor's cells under something of this size: half a metre for people, finer for what is smaller."""
+    size = float(max(extent_m))
+    if size >= _PERSON_M:
+        return 0.5
+    fine = 0.25 * max(size, 1e-3)
+    decade = 10.0 ** np.floor(np.log10(fine))
+    return float(decade * max(step for step in (1, 2, 5) if step * decade <= fine * (1 + 1e-9)))
 
 
 def floor_lines(

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["FAR_MM", "MatchLines", "match_lines"]
 
 FAR_MM = 40.0
-"""Pairs as long as this take the last colour."""
+"""Pairs of a person as long as this take the last colour."""
 
 _MOST = 600
 """Of the kept, and of the rejected pairs: more lines hide each other."""
@@ -42,7 +42,7 @@ class MatchLines:
     colors: UInt8[np.ndarray, "S 3"]
 
 
-def match_lines(seen: FrameObservation, reasons: Collection[int]) -> MatchLines:
+def match_lines(seen: FrameObservation, reasons: Collection[int], far_mm: float = FAR_MM) -> MatchLines:
     """The pairs with one of the given reasons, `MatchReason`; 0 are those that were kept.
 
     A fit that does not say why it rejected a pair shows all rejected ones when any reason but 0 is asked for.
@@ -59,7 +59,7 @@ def match_lines(seen: FrameObservation, reasons: Collection[int]) -> MatchLines:
     kept_rows = _some(np.nonzero(kept)[0]) if MatchReason.KEPT in reasons else np.zeros(0, dtype=np.int64)
     rejected_rows = _some(np.nonzero(rejected)[0])
     a, b = seen.points_world[kept_rows], seen.matched_world[kept_rows]
-    colors = MAGNITUDE.colors(1e3 * np.linalg.norm(b - a, axis=1), 0.0, FAR_MM)
+    colors = MAGNITUDE.colors(1e3 * np.linalg.norm(b - a, axis=1), 0.0, far_mm)
     from_, to = seen.points_world[rejected_rows], seen.matched_world[rejected_rows]
     # VTK's core profile has no line stipple: a dash is a segment of its own.
     shares = np.linspace(0.0, 1.0, 2 * _DASHES)

@@ -9,9 +9,9 @@ from jaxtyping import Float, Int, UInt8
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from PySide6.QtGui import QColor
 
-from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
+from app.actors import CloudActor, LinesActor, MeshActor, floor_cell_m, floor_lines
 from app.colormap import CONFIDENCE, DEPTH, UNSURE
-from app.match_lines import match_lines
+from app.match_lines import FAR_MM, match_lines
 from app.opening import Survey
 from app.session import EditedBody, FrameCloud, Session
 from app.theme import Theme
@@ -124,9 +124,10 @@ class Scene(QObject):
         color = _rgb(self._theme.grid).astype(np.uint8)
         if self._survey is not None:
             center = np.array([self._survey.center[0], self._survey.floor_m, self._survey.center[2]])
-            cells = int(np.clip(np.ceil(max(self._survey.extent[[0, 2]]) / 0.5) + 5, 8, 24))
+            cell_m = floor_cell_m(self._survey.extent)
+            cells = int(np.clip(np.ceil(max(self._survey.extent[[0, 2]]) / cell_m) + 5, 8, 24))
             for floor in self.floors[:2]:
-                starts, ends = floor_lines(center, 0.5, cells)
+                starts, ends = floor_lines(center, cell_m, cells)
                 floor.update(starts, ends, np.tile(color, (len(starts), 1)))
                 floor.visible = True
         if self.canonical.data.n_points:
@@ -277,7 +278,7 @@ class Scene(QObject):
             self.matches.visible = self.picked.visible = False
             return
         seen = fit.observation(row)
-        lines = match_lines(seen, session.match_reasons)
+        lines = match_lines(seen, session.match_reasons, FAR_MM / fit.enlargement)
         self.matches.update(lines.starts, lines.ends, lines.colors)
         self.matches.visible = True
         self.match_rows = lines.rows, seen.points_world[lines.rows], seen.matched_world[lines.rows]

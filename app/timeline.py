@@ -39,6 +39,7 @@ class Strip(FrameAxis):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._residual_mm: dict[int, float] = {}
+        self._good_mm, self._bad_mm = _GOOD_MM, _BAD_MM
         self._cached: list[int] = []
         self._labelled: list[int] = []
         self._keys: list[int] = []
@@ -49,8 +50,16 @@ class Strip(FrameAxis):
         """Room for ruler, residuals and cache bar."""
         return QSize(400, 56)
 
-    def set_residuals(self, frames: Int[np.ndarray, "T"], residual_m: Float[np.ndarray, "T"]) -> None:
-        """Median distance to the fitted surface per fitted frame; NaN where a frame is fitted but not yet measured."""
+    def set_residuals(
+        self, frames: Int[np.ndarray, "T"], residual_m: Float[np.ndarray, "T"], enlarged: float = 1.0
+    ) -> None:
+        """Median distance to the fitted surface per fitted frame; NaN where a frame is fitted but not yet measured.
+
+        Args:
+            enlarged: How many times larger the subject would be if it were as large as a person: what is good and bad
+                shrinks with it.
+        """
+        self._good_mm, self._bad_mm = _GOOD_MM / enlarged, _BAD_MM / enlarged
         self._residual_mm = dict(zip(np.asarray(frames).tolist(), (1e3 * np.asarray(residual_m)).tolist(), strict=True))
         self.scales_changed.emit()
         self.update()
@@ -80,7 +89,7 @@ class Strip(FrameAxis):
         theme, found = self._theme, []
         if self._residual_mm:
             per_mm = UNITS.get(self.unit, UNITS["mm"])[0] / 1000.0  # type: ignore[call-overload]
-            low, high = (f"{limit * per_mm:g}" for limit in (_GOOD_MM, _BAD_MM))
+            low, high = (f"{limit * per_mm:.2g}" for limit in (self._good_mm, self._bad_mm))
             colors = (theme.good, theme.warning, theme.danger)
             found.append(Scale("Residual", colors, f"≤ {low}", f"≥ {high} {self.unit}"))
         for frames, color, title in (
@@ -156,10 +165,10 @@ class Strip(FrameAxis):
                 painter.drawText(QPointF(x - metrics.horizontalAdvance(text) / 2, 13), text)
 
     def _heat(self, residual_mm: float) -> QColor:
-        """Good below 10 mm, bad above 40 mm, plain while unknown."""
+        """Good below 10 mm, bad above 40 mm for a person, plain while unknown."""
         if not np.isfinite(residual_mm):
             return QColor(self._theme.border_strong)
-        share = float(np.clip((residual_mm - _GOOD_MM) / (_BAD_MM - _GOOD_MM), 0.0, 1.0))
+        share = float(np.clip((residual_mm - self._good_mm) / (self._bad_mm - self._good_mm), 0.0, 1.0))
         stops = [QColor(c) for c in (self._theme.good, self._theme.warning, self._theme.danger)]
         channels = [[c.red() for c in stops], [c.green() for c in stops], [c.blue() for c in stops]]
         return QColor(*(int(np.interp(share, (0.0, 0.5, 1.0), channel)) for channel in channels))

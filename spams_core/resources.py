@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import colorsys
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 
 from spams_core.errors import InputError
 
-__all__ = ["part_colors", "part_titles", "resource_path"]
+__all__ = ["part_colors", "part_styles", "part_titles", "remember_parts", "resource_path"]
 
 _GOLDEN_RATIO = 0.618033988749895
 
@@ -35,9 +36,38 @@ def resource_path(name: str) -> Path:
 
 @cache
 def _known_parts() -> dict[str, tuple[str, str]]:
-    """Part name → title and colour."""
+    """Part name → title and colour; those of opened models and fits are added by `remember_parts`."""
     kinds = json.loads(resource_path("parts.json").read_text(encoding="utf-8"))
     return {part["name"]: (part["title"], part["color"]) for parts in kinds.values() for part in parts}
+
+
+def part_styles(parts: Sequence[tuple[str, str, str]]) -> list[dict[str, str]]:
+    """How manifests tell what parts are called and coloured.
+
+    Args:
+        parts: Name, title and colour (#rrggbb) of each; an empty title or colour takes the one that it would have.
+    """
+    names = [name for name, _, _ in parts]
+    usual = zip(part_titles(names), part_colors(names).tolist(), strict=True)
+    return [
+        {"name": name, "title": title or known, "color": color or "#" + bytes(rgb).hex()}
+        for (name, title, color), (known, rgb) in zip(parts, usual, strict=True)
+    ]
+
+
+def remember_parts(manifest: Mapping[str, Any]) -> list[dict[str, str]] | None:
+    """Take over titles and colours of the parts that a manifest brings, for all who ask from now on.
+
+    Returns:
+        The manifest's `parts`; None where it has none.
+    """
+    parts = manifest.get("parts")
+    if not isinstance(parts, list):
+        return None
+    for part in parts:
+        if isinstance(part, dict) and all(isinstance(part.get(key), str) for key in ("name", "title", "color")):
+            _known_parts()[part["name"]] = (part["title"], part["color"])
+    return parts
 
 
 def part_titles(part_names: Sequence[str]) -> list[str]:

@@ -73,8 +73,10 @@ class FactsCard(QFrame):
             self._shown = None
             self.view.show_findings(None)
             return
+        fit = self._session.fit  # of another kind of subject than people, perhaps
+        enlarged = 1.0 if fit is None else fit.enlargement
         self._thread.submit(
-            Job(partial(_examine, sequence), partial(self._show, sequence), partial(self._fail, sequence))
+            Job(partial(_examine, sequence, enlarged), partial(self._show, sequence), partial(self._fail, sequence))
         )
 
     def _show(self, sequence: DepthSequence, findings: Findings) -> None:
@@ -89,8 +91,8 @@ class FactsCard(QFrame):
             self.view.warn([str(error)])
 
 
-def _examine(sequence: DepthSequence) -> Findings:
-    from spams_core.data.doctor import examine
+def _examine(sequence: DepthSequence, enlarged: float) -> Findings:
+    from spams_core.data.doctor import LOOKED_AT, examine
     from spams_core.progress import run_to_end
 
-    return run_to_end(examine(sequence))
+    return run_to_end(examine(sequence, LOOKED_AT, enlarged))

@@ -15,7 +15,7 @@ from app.viewport import Viewport
 __all__ = ["Marks"]
 
 _INPUT = 0
-_REACH_M = 0.12
+_REACH_M, _REACH_PX = 0.12, 60.0
 
 
 class Marks:
@@ -44,7 +44,7 @@ class Marks:
         else:
             color = _rgb(self._theme.accent)
             self.point.update(point_world[None], None, color[None])
-            arms = _REACH_M * np.eye(3)
+            arms = min(_REACH_M, _REACH_PX / self._viewport.pixels_per_metre()) * np.eye(3)
             self.cross.update(point_world - arms, point_world + arms, np.tile(color, (3, 1)))
             self.point.visible = self.cross.visible = True
         self._viewport.render()

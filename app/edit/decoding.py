@@ -52,7 +52,7 @@ def decode_body(bench: Workbench, meshes: dict[tuple[bytes, int], Mesh], request
         mesh = mesh or bench.canonical_mesh(request.shape, request.resolution, request.mean)
         meshes[key] = mesh
     posed = bench.pose_vertices(mesh.vertices, request.shape, request.pose)
-    vertices = _to_world(posed, request.root_rotation, request.root_translation_m)
+    vertices = _to_world(posed, request.root_rotation, request.root_translation_m, bench.canonical_per_metre)
     return EditedBody(request.frame, mesh, vertices, request.resolution == PREVIEW_RESOLUTION)
 
 
@@ -63,11 +63,13 @@ def same_codes(bench: Workbench | None, fit: Fit) -> bool:
     )
 
 
-def _to_world(posed: Any, rotation: Any, translation_m: Any) -> Float[np.ndarray, "V 3"]:
+def _to_world(posed: Any, rotation: Any, translation_m: Any, per_metre: float) -> Float[np.ndarray, "V 3"]:
     import torch
 
     from spams_core.frames import world_from_posed
 
-    tensors = [torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (posed, rotation, translation_m)]
-    vertices: np.ndarray = world_from_posed(*tensors).numpy()
+    points, turn, shift = (
+        torch.from_numpy(np.ascontiguousarray(a, dtype=np.float32)) for a in (posed, rotation, translation_m)
+    )
+    vertices: np.ndarray = world_from_posed(points, turn, shift, per_metre).numpy()
     return vertices

@@ -17,7 +17,7 @@ from app.edit.editor import Editor
 from app.edit.state import EditState, Pin
 from app.latest import Job, LatestWins
 from app.session import Session
-from spams_core.frames import posed_from_world
+from spams_core.frames import enlargement, posed_from_world
 from spams_core.tasks.pull import pull, seam_points
 
 if TYPE_CHECKING:
@@ -209,7 +209,8 @@ class Puller(QObject):
                 return None
             eye = np.array(self._viewport.world_camera.GetPosition())
             distance = np.linalg.norm(body.vertices[near] - eye, axis=1)
-            front = near[distance < distance.min() + _FRONT_M]
+            thickness_m = _FRONT_M / enlargement(self._editor.workbench.canonical_per_metre)
+            front = near[distance < distance.min() + thickness_m]
             index = int(front[away[front].argmin()])
             world, part, depth = body.vertices[index], int(shown.vertex_parts[index]), float(pixels[index, 2])
             point = np.asarray(shown.vertices[index], dtype=np.float32)
@@ -258,7 +259,7 @@ class Puller(QObject):
             start = replace(start, pins=tuple(moved if pin == grip.pin else pin for pin in start.pins))
         points = np.stack([grip.point, *(np.array(pin.point) for pin in grip.others)])
         targets = np.stack([target, *(np.array(pin.target_m) for pin in grip.others)])
-        posed = posed_from_world(targets, grip.rotation, grip.translation)
+        posed = posed_from_world(targets, grip.rotation, grip.translation, bench.canonical_per_metre)
         sigma = start.pose_edit(grip.frame).sigma
         solve = partial(pull, bench, points, posed, grip.shape, grip.pose, grip.moving, sigma, grip.staying)
         receive = partial(self._receive, bench, start, grip.frame, dragging)

@@ -143,7 +143,7 @@ def _pictures(
     import pyvista as pv
     from vtkmodules.vtkRenderingCore import vtkTextActor
 
-    from app.actors import CloudActor, LinesActor, MeshActor, floor_lines
+    from app.actors import CloudActor, LinesActor, MeshActor, floor_cell_m, floor_lines
 
     plotter: Any = pv.Plotter(off_screen=True, window_size=[settings.width, settings.height], lighting="light kit")
     bottom, top = _BACKGROUNDS[settings.background]
@@ -155,7 +155,7 @@ def _pictures(
     shown = fit.vertices_world[sorted(set(plan.rows))].reshape(-1, 3)
     low, high = np.percentile(shown, [0.2, 99.8], axis=0)
     center = (low + high) / 2
-    starts, ends = floor_lines(np.array([center[0], low[1], center[2]]), 0.5, 16)
+    starts, ends = floor_lines(np.array([center[0], low[1], center[2]]), floor_cell_m(high - low), 16)
     floor.update(starts, ends, np.full((len(starts), 3), _GRID[settings.background], np.uint8))
     floor.visible = True
     text = vtkTextActor()

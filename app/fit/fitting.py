@@ -298,6 +298,6 @@ class Fitting(QObject):
         if live is not None:
             strip.set_residuals(live.frame_indices, np.full(len(live.frame_indices), np.nan))
         elif fit is not None:
-            strip.set_residuals(fit.frame_indices, fit.residual_m)
+            strip.set_residuals(fit.frame_indices, fit.residual_m, fit.enlargement)
         else:
             strip.set_residuals(np.zeros(0, dtype=int), np.zeros(0))

@@ -54,6 +54,7 @@ class MatchesCard(QWidget):
             box.toggled.connect(self._on_box)
             layout.addWidget(box)
         self.boxes[MatchReason.PART].setEnabled(False)
+        self._bins_mm = _BINS_MM
         self.bar = ColorBar()
         self.bar.show_scale(MAGNITUDE, 0.0, FAR_MM, "mm")
         self.picked = QLabel()
@@ -102,6 +103,9 @@ class MatchesCard(QWidget):
             return
         session = self._session
         seen = _observation(session)
+        enlarged = 1.0 if session.fit is None else session.fit.enlargement
+        self._bins_mm = _BINS_MM / enlarged
+        self.bar.show_scale(MAGNITUDE, 0.0, round(FAR_MM / enlarged, 1), "mm")
         for widget in (self.bar, self.picked, self.plot):
             widget.setVisible(session.fit is not None)
         for reason, box in self.boxes.items():
@@ -155,11 +159,11 @@ class MatchesCard(QWidget):
         length_mm = 1e3 * np.linalg.norm(seen.matched_world - seen.points_world, axis=1)
         colors = part_colors(self._session.part_names)
         for part in range(len(colors)):
-            own = np.minimum(length_mm[kept & (seen.labels == part)], _BINS_MM[-1] - 1e-3)
+            own = np.minimum(length_mm[kept & (seen.labels == part)], self._bins_mm[-1] - 1e-3)
             if len(own):
-                share = 100 * np.histogram(own, _BINS_MM)[0] / len(own)
+                share = 100 * np.histogram(own, self._bins_mm)[0] / len(own)
                 pen = pyqtgraph.mkPen(tuple(colors[part].tolist()), width=2)
-                self.curves[part] = self.plot.plot(_BINS_MM, share, stepMode="center", pen=pen)
+                self.curves[part] = self.plot.plot(self._bins_mm, share, stepMode="center", pen=pen)
 
 
 def _observation(session: Session) -> FrameObservation | None:

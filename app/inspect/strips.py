@@ -34,14 +34,16 @@ class DiagnosisStrips(FrameAxis):
     def __init__(self) -> None:
         super().__init__()
         self._parts: Sequence[str] = ()
+        self._part_top_mm = _PART_TOP_MM
         self._values: dict[int, list[float]] = {}
         self._pixmap: QPixmap | None = None
         self._pixmap_key: tuple[object, ...] = ()
         self.set_left(TITLE_WIDTH)
         self.setAccessibleName("Diagnosis of each frame")
 
-    def set_parts(self, titles: Sequence[str]) -> None:
-        """The parts that have a row."""
+    def set_parts(self, titles: Sequence[str], enlarged: float = 1.0) -> None:
+        """The parts that have a row, and how many times larger they would be if the subject were of a person's size."""
+        self._part_top_mm = round(_PART_TOP_MM / enlarged, 1)
         self._parts = tuple(titles)
         self._pixmap = None
         self.updateGeometry()
@@ -67,7 +69,7 @@ class DiagnosisStrips(FrameAxis):
     def scales(self) -> list[Scale]:
         """One ramp, with an end of its own for parts, missing depth and jitter."""
         colors = tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in MAGNITUDE.stops)
-        tops = (("Parts", _PART_TOP_MM, "mm"), *((title, top, unit) for title, unit, top, _ in _OTHERS))
+        tops = (("Parts", self._part_top_mm, "mm"), *((title, top, unit) for title, unit, top, _ in _OTHERS))
         return [Scale(title, colors, "0", f"≥ {top:g} {unit}") for title, top, unit in tops]
 
     def sizeHint(self) -> QSize:
@@ -115,7 +117,7 @@ class DiagnosisStrips(FrameAxis):
     def _draw(self, painter: QPainter, ratio: float) -> None:
         """Titles, one cell per row and frame; `ratio` is device pixels per pixel."""
         titles, step = self.titles(), self._step()
-        tops = [_PART_TOP_MM] * len(self._parts) + [top for _, _, top, _ in _OTHERS]
+        tops = [self._part_top_mm] * len(self._parts) + [top for _, _, top, _ in _OTHERS]
         frames = [frame for frame, values in self._values.items() if len(values) == len(tops)]
         numbers = np.array([self._values[frame] for frame in frames]).reshape(-1, len(tops))
         colors = np.stack([MAGNITUDE.colors(numbers[:, k], 0.0, top) for k, top in enumerate(tops)], 1)

@@ -268,7 +268,8 @@ class InspectWorkspace(Workspace):
             if card is not None:
                 card.setEnabled(known)
         if self.strips is not None:
-            self.strips.set_parts(part_titles(self._window.session.part_names))
+            fit = self._window.session.fit
+            self.strips.set_parts(part_titles(self._window.session.part_names), 1.0 if fit is None else fit.enlargement)
             self._on_diagnosis()
             self._show_strips()
 

@@ -132,6 +132,8 @@ class Findings:
         missing_frames: Frames that the gaps in time or in the numbers could hold.
         frozen_frames: Frames looked at that are the same as the next one.
         notes: What the reader of the format has to say.
+        enlarged: How many times larger the expected subjects would be if they were as large as people; see
+            `frames.enlargement`.
     """
 
     path: str
@@ -166,6 +168,7 @@ class Findings:
     missing_frames: int | None
     frozen_frames: int
     notes: tuple[str, ...]
+    enlarged: float = 1.0
 
     def warnings(self) -> dict[str, str]:
         """What would spoil a fit, each with what to do, by its subject."""
@@ -192,7 +195,7 @@ class Findings:
         )
 
 
-def examine(sequence: DepthSequence, looked_at: int = LOOKED_AT) -> Task[Findings]:
+def examine(sequence: DepthSequence, looked_at: int = LOOKED_AT, enlarged: float = 1.0) -> Task[Findings]:
     """Look at some frames of a recording and say what was found.
 
     They are spread over it; of a subject that was picked they are those from the pick on, for following somebody
@@ -216,7 +219,7 @@ def examine(sequence: DepthSequence, looked_at: int = LOOKED_AT) -> Task[Finding
         yield Progress(count + 1, len(chosen), f"Look at frame {sequence.frame_names[t]}")
     if not found:
         raise broken[0]
-    return _gather(sequence, chosen, found, broken, frozen)
+    return dataclasses.replace(_gather(sequence, chosen, found, broken, frozen), enlarged=enlarged)
 
 
 def _spread(sequence: DepthSequence, count: int) -> tuple[int, ...]:
@@ -463,13 +466,17 @@ def _warnings(found: Findings) -> dict[str, str]:
             "(--subject), or add masks."
         )
         middle = float(np.mean(found.depth_range_m))
-        if not _DISTANCE_M[0] < middle < _DISTANCE_M[1]:
-            told["scale"] = f"What is seen lies {middle:.3g} m away. {_better_scale(found, middle, _MIDDLE_M)}"
-    elif not _PERSON_M[0] <= max(found.size_m) <= _PERSON_M[1]:
+        if not _DISTANCE_M[0] < middle * found.enlarged < _DISTANCE_M[1]:
+            better = _better_scale(found, middle, _MIDDLE_M / found.enlarged)
+            told["scale"] = f"What is seen lies {middle:.3g} m away. {better}"
+    elif not _PERSON_M[0] <= max(found.size_m) * found.enlarged <= _PERSON_M[1]:
+        expected = "person" if found.enlarged == 1 else "subject"
         told["scale"] = (
-            f"The subject is {found.size_m[1]:.3g} m tall. If only the person is kept, the scale is wrong. "
-            f"{_better_scale(found, max(found.size_m), _TALL_M)}"
+            f"The subject is {found.size_m[1]:.3g} m tall. If only the {expected} is kept, the scale is wrong. "
+            f"{_better_scale(found, max(found.size_m), _TALL_M / found.enlarged)}"
         )
+        if found.enlarged == 1 and max(found.size_m) < _PERSON_M[0]:
+            told["scale"] += " If it is no person, fit the model of its kind."
     if found.people is not None and found.people > 1:
         told["people"] = f"{found.people} people are in view; a fit follows one. Pick one, or mask the others out."
     if found.up_side is not None:
@@ -477,7 +484,7 @@ def _warnings(found: Findings) -> dict[str, str]:
             f"No floor is seen, but one if the image's {found.up_side} were up. If the images are turned, say so "
             f"(--reading.up {found.up_side})."
         )
-    elif found.lean_deg is not None and found.lean_deg > _LYING_DEG:
+    elif found.lean_deg is not None and found.lean_deg > _LYING_DEG and found.enlarged == 1:
         told["upright"] = (
             f"The subject's long side leans {found.lean_deg:.0f}° from the world's +y. If it stands, the images are "
             "turned: say which side is up (--reading.up)."

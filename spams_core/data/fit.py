@@ -13,8 +13,10 @@ from jaxtyping import Float, Int
 
 from spams_core.data.fit_history import FitHistory
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE, enlargement
 from spams_core.geometry.mesh import Mesh
 from spams_core.io.archive import Archive, read_archive, write_archive
+from spams_core.resources import remember_parts
 
 __all__ = ["Fit", "FrameObservation", "MatchReason", "read_fit", "write_fit"]
 
@@ -105,6 +107,16 @@ class Fit:
         return len(self.frame_indices)
 
     @property
+    def canonical_per_metre(self) -> float:
+        """Canonical units per metre of the fitted subject's class."""
+        return float(self.manifest.get("canonical_per_metre", CANONICAL_PER_METRE))
+
+    @property
+    def enlargement(self) -> float:
+        """How many times larger the subject would be if it were as large as a person; see `frames.enlargement`."""
+        return enlargement(self.canonical_per_metre)
+
+    @property
     def loss_names(self) -> tuple[str, ...]:
         """Names of the columns of `loss_history`."""
         return tuple(self.manifest["loss_names"])
@@ -156,6 +168,7 @@ def read_fit(path: Path) -> Fit:
         InputError: It is missing, corrupted, of another kind, or its arrays do not belong together.
     """
     archive = read_archive(path, "fit")
+    remember_parts(archive.manifest)
     lacking = _OPTIONAL.difference(archive.names())
     names = [field.name for field in fields(Fit) if field.name not in _NO_ARRAY | lacking]
     arrays: dict[str, Any] = {name: archive.array(name) for name in names}

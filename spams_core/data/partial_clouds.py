@@ -26,7 +26,7 @@ from spams_core.data.virtual_camera import (
     render_depth,
 )
 from spams_core.errors import InputError
-from spams_core.frames import CANONICAL_PER_METRE, world_from_posed
+from spams_core.frames import CANONICAL_PER_METRE, enlargement, world_from_posed
 from spams_core.geometry.camera import Camera
 from spams_core.io.archive import Archive, require_new, write_archive
 from spams_core.progress import Progress
@@ -86,7 +86,7 @@ class ViewSettings:
     focal_px: float = 189.0
     """Focal length of the virtual camera in pixels."""
     distance_m: tuple[float, float] = (1.5, 4.5)
-    """Range of the camera's distance in metres."""
+    """Range of the camera's distance in metres, for subjects of human size; from others it stands in proportion."""
     elevation_deg: tuple[float, float] = (-15.0, 30.0)
     """Range of the camera's height above the horizon in degrees."""
     lean_deg: float = 6.0
@@ -128,10 +128,17 @@ def observe_cloud(
     camera: Camera,
     noise: SensorNoise,
     generator: np.random.Generator,
+    enlarged: float = 1.0,
 ) -> PartialCloud:
-    """Render a body with noise and label its points, which are found as in a recording: `subject_points`."""
+    """Render a body with noise and label its points, which are found as in a recording: `subject_points`.
+
+    Args:
+        enlarged: How many times larger than it is the subject stands in the world, with the camera as much farther
+            away; the sensor's noise is as large as at the true distance.
+    """
     depth, face_ids = render_depth(vertices_world, faces, camera)
-    read = apply_noise(depth, incidence_cosines(vertices_world, faces, face_ids, camera), noise, generator)
+    cosines = incidence_cosines(vertices_world, faces, face_ids, camera)
+    read = enlarged * apply_noise(depth / enlarged, cosines, noise, generator)
     seen = subject_points(read, face_ids >= 0, camera)
     values = np.concatenate([part_weights, canonical], axis=1)
     hit = interpolate_at_hits(values, vertices_world, faces, depth, face_ids, camera, seen.pixels)
@@ -230,6 +237,7 @@ def write_clouds(
     root_rotation = np.empty((total, 3, 3), dtype=np.float32)
     root_translation = np.empty((total, 3), dtype=np.float32)
     identity, bodies = -1, np.empty(0)
+    enlarged = enlargement(subjects.canonical_per_metre)
     for row, (split, number, instance) in enumerate(plan):
         generator = np.random.default_rng((seed, SPLITS.index(split), number, 1))
         if subjects.posed_identity[instance] != identity:
@@ -238,7 +246,9 @@ def write_clouds(
         posed = subjects.posed(instance)
         for _ in range(50):
             vertices, turn, root_m, camera, noise = _random_view(posed, settings, generator)
-            cloud = observe_cloud(vertices, subjects.faces, subjects.part_weights, bodies, camera, noise, generator)
+            cloud = observe_cloud(
+                vertices, subjects.faces, subjects.part_weights, bodies, camera, noise, generator, enlarged
+            )
             found = len(cloud.points_world)
             if found >= settings.minimum_points:
                 break
@@ -259,6 +269,7 @@ def write_clouds(
     manifest = {
         "task": "clouds",
         "part_names": list(subjects.part_names),
+        "canonical_per_metre": subjects.canonical_per_metre,
         "clouds": {split: sum(entry[0] == split for entry in plan) for split in SPLITS},
         "settings": {
             "subjects": str(subjects.archive.path),

@@ -22,7 +22,7 @@ from spams_core.io.source import ReadingSettings, Source
 if TYPE_CHECKING:
     from spams_core.data.isolation import Room
 
-__all__ = ["DepthSequence", "SubjectPoints", "as_sequence", "subject_points", "subject_silhouette"]
+__all__ = ["DepthSequence", "SubjectPoints", "as_sequence", "enlarge", "subject_points", "subject_silhouette"]
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,34 @@ class DepthSequence:
     def reading(self) -> ReadingSettings:
         """What was given when it was opened."""
         return ReadingSettings() if self.source is None else self.source.reading
+
+
+def enlarge(sequence: DepthSequence, factor: float) -> DepthSequence:
+    """The recording of a scene that is larger by a factor, seen from as much farther away: all metres are multiplied.
+
+    Pixels, masks and the decision what the subject is stay as they are. See `frames.enlargement`.
+    """
+    if factor == 1:
+        return sequence
+    place = sequence.camera.world_from_camera.copy()
+    place[:3, 3] *= factor
+    read_depth_m, read_ground_truth = sequence.read_depth_m, sequence.read_ground_truth
+
+    def depth_m(t: int) -> np.ndarray[Any, Any]:
+        return read_depth_m(t) * np.float32(factor)
+
+    def ground_truth(t: int) -> Mesh:
+        assert read_ground_truth is not None
+        mesh = read_ground_truth(t)
+        return replace(mesh, vertices=mesh.vertices * factor)
+
+    return replace(
+        sequence,
+        camera=replace(sequence.camera, world_from_camera=place),
+        read_depth_m=depth_m,
+        read_ground_truth=None if read_ground_truth is None else ground_truth,
+        room=None,
+    )
 
 
 @dataclass(frozen=True)

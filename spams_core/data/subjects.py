@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, fill_archive, hash_file, new_folder, read_archive, write_archive
 
 __all__ = ["SPLITS", "Split", "Subjects", "SubjectsWriter", "read_subjects", "subjects_writer"]
@@ -29,7 +30,8 @@ SHARD_INSTANCES = 512
 class Subjects:
     """I identities in the canonical pose and P posed instances, one topology for all.
 
-    The archive has kind "subjects"; its manifest carries `part_names` (list of Q names) and these arrays::
+    The archive has kind "subjects"; its manifest carries `part_names` (list of Q names), `canonical_per_metre` (without
+    it that of people) and perhaps `parts` (titles and colours), and it has these arrays::
 
         faces             [F, 3] int32
         part_weights      [V, Q] float32, soft part labels, rows sum to 1
@@ -57,6 +59,11 @@ class Subjects:
     part_weights: Float[np.ndarray, "V Q"]
     identity_split: Int[np.ndarray, "I"]
     posed_identity: Int[np.ndarray, "P"]
+
+    @property
+    def canonical_per_metre(self) -> float:
+        """Canonical units per metre of these subjects."""
+        return float(self.archive.manifest.get("canonical_per_metre", CANONICAL_PER_METRE))
 
     def identities(self, split: Split) -> Int[np.ndarray, "K"]:
         """Rows of the identities in a split."""

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spams_core.data.fit import Fit, MatchReason
 from spams_core.fitting.surface import CanonicalSurface, posed_vertices
-from spams_core.frames import world_from_posed
+from spams_core.frames import enlargement, world_from_posed
 from spams_core.geometry.mesh import Mesh, vertex_normals
 from spams_core.geometry.nearest import closest_on_surface, nearest_points
 from spams_core.models.spam import Spam
@@ -44,6 +44,8 @@ def build_fit(
 ) -> Fit:
     """Warp the canonical surface to every frame and pair the observed points with it.
 
+    All metres are those of the recording, as the fit keeps them: not enlarged.
+
     An observed point is paired with the nearest vertex of its own part. The pair weighs 1, or 0 when it is rejected:
     no vertex of the part, farther apart than the distance gate, on a side that the camera cannot see, or normals that
     differ by more than the normal gate.
@@ -51,9 +53,12 @@ def build_fit(
     Args:
         manifest: Everything of the archive's manifest that is known already.
         eye_world: Where the camera is; None asks no pair whether it is seen.
+        distance_gate_m: For subjects of human size; narrower in proportion for others.
     """
+    per_metre = spam.settings.canonical_per_metre
+    distance_gate_m /= enlargement(per_metre)
     posed = posed_vertices(spam, surface, shape_codes, pose_codes)
-    world = world_from_posed(posed, root_rotation, root_translation_m).cpu().numpy()
+    world = world_from_posed(posed, root_rotation, root_translation_m, per_metre).cpu().numpy()
     faces = surface.faces.cpu().numpy().astype(np.int32)
     parts = surface.parts.cpu().numpy().astype(np.int32)
     gate = np.cos(np.radians(normal_gate_deg))

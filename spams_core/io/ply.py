@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from trimesh.exchange.ply import load_ply
 
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 
-__all__ = ["read_ply", "read_ply_points", "write_ply"]
+__all__ = ["read_ply", "read_ply_face_parts", "read_ply_points", "write_ply"]
 
 _LONGEST_HEAD = 1 << 16
 
@@ -80,6 +80,18 @@ def read_ply(path: Path) -> Mesh:
     if labels is not None and len(labels) != len(vertices):
         raise InputError(f"{path} has {len(labels)} part labels for {len(vertices)} vertices. Export it again.")
     return Mesh(vertices, faces, labels)
+
+
+def read_ply_face_parts(path: Path) -> Int[np.ndarray, "F"] | None:
+    """The face property `part` of a triangle mesh, ASCII or binary; None where it has none.
+
+    Raises:
+        InputError: The file is missing, truncated or no PLY.
+    """
+    raw = _load(Path(path))["metadata"]["_ply_raw"].get("face")
+    if raw is None or "part" not in raw["properties"]:
+        return None
+    return np.asarray(raw["data"]["part"]).astype(np.int64).ravel()
 
 
 def read_ply_points(path: Path) -> Float[np.ndarray, "N 3"]:

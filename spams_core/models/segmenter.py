@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from spams_core.data.partial_clouds import to_upright
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.camera import Camera
 from spams_core.io.archive import read_archive, write_archive
 from spams_core.settings import settings_from_dict, settings_to_dict
@@ -61,6 +62,8 @@ class SegmenterSettings:
     """Features of the whole cloud."""
     decoder_widths: tuple[int, ...] = (256, 128, 128, 64)
     """Features of the feature propagation, from the coarsest level to the points: one more than there are levels."""
+    canonical_per_metre: float = CANONICAL_PER_METRE
+    """Canonical units per metre of the subjects: 0.8 for people."""
 
     def __post_init__(self) -> None:
         levels = {len(self.centroids), len(self.radii), len(self.neighbours), len(self.widths)}
@@ -69,7 +72,8 @@ class SegmenterSettings:
                 "segmenter: centroids, radii, neighbours and widths need one entry per level, decoder_widths one more."
             )
         numbers = (
-            self.points, self.global_width, *self.centroids, *self.radii, *self.neighbours, *self.decoder_widths,
+            self.points, self.global_width, self.canonical_per_metre, *self.centroids, *self.radii, *self.neighbours,
+            *self.decoder_widths,
         )  # fmt: skip
         if not self.part_names or min(numbers) <= 0 or min(self.widths) < 2:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,11 +14,23 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, read_archive, write_archive
 from spams_core.models.siren import PartSirens, SirenSettings, gather_blocks, scatter_blocks
+from spams_core.resources import remember_parts
 from spams_core.settings import settings_from_dict, settings_to_dict
 
-__all__ = ["COMPACT", "ONE_PART", "PAPER", "Network", "Spam", "SpamSettings", "read_spam", "write_network"]
+__all__ = [
+    "COMPACT",
+    "ONE_PART",
+    "PAPER",
+    "Network",
+    "Spam",
+    "SpamSettings",
+    "read_scale",
+    "read_spam",
+    "write_network",
+]
 
 Network = Literal["shape", "parts", "pose"]
 
@@ -40,8 +53,12 @@ class SpamSettings:
     """Pose decoders: a part's shape and pose codes and a point to a flow."""
     confidence_threshold: float = 0.05
     """A part is evaluated at a point where its confidence exceeds this."""
+    canonical_per_metre: float = CANONICAL_PER_METRE
+    """Canonical units per metre of the subjects: 0.8 for people."""
 
     def __post_init__(self) -> None:
+        if not 0 < self.canonical_per_metre < math.inf:
+            raise InputError("model: canonical_per_metre must be positive.")
         if not self.part_names or min(self.shape_code, self.pose_code) < 1:
             raise InputError("model: at least one part and codes of length 1 or more are needed.")
         if not 0 <= self.confidence_threshold < 0.5:
@@ -209,6 +226,7 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
         raise InputError(f"{folder} is no model: there is no such folder. Give one written by 'spams train'.")
     archives = {"shape": read_archive(folder / "shape", "shape")}
     settings = _stored_settings(archives["shape"])
+    remember_parts(archives["shape"].manifest)
     spam = Spam(settings)
     wanted = [name for name in networks if name != "parts" or spam.part_count > 1]
     for name in wanted:
@@ -232,6 +250,15 @@ def read_spam(folder: Path, device: torch.device, networks: tuple[Network, ...] 
         except RuntimeError as error:
             raise InputError(f"{folder / name}: the weights do not fit the settings. Train it again.") from error
     return spam.to(device).eval().requires_grad_(False)
+
+
+def read_scale(folder: Path) -> float:
+    """Canonical units per metre of a model's subjects, without reading its networks.
+
+    Raises:
+        InputError: The folder is no model, or an unusable one.
+    """
+    return _stored_settings(read_archive(Path(folder) / "shape", "shape")).canonical_per_metre
 
 
 def _stored_settings(archive: Archive) -> SpamSettings:

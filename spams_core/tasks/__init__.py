@@ -66,6 +66,8 @@ class TaskRow:
 
 
 def _summarize_subjects(subjects: Any) -> dict[str, Any]:
+    if hasattr(subjects, "findings"):
+        return summarize(subjects)
     counts = {
         "identities": len(subjects.identity_split),
         "poses": len(subjects.posed_identity),
@@ -73,6 +75,12 @@ def _summarize_subjects(subjects: Any) -> dict[str, Any]:
         "parts": subjects.part_names,
     }
     return summarize({"path": subjects.archive.path, **counts})
+
+
+def _tell_check(result: Any) -> list[str]:
+    """The lines of a report on meshes; none of subjects that were made, where the summary will do."""
+    lines: list[str] = result.text() if hasattr(result, "findings") else []
+    return lines
 
 
 def _summarize_fit(fit: Any) -> dict[str, Any]:
@@ -98,10 +106,13 @@ def _describe_for_people(description: Mapping[str, Any]) -> list[str]:
 
 
 _ROWS = (
-    TaskRow("generate", "Make training subjects: synthetic bodies in many poses.", _summarize_subjects),
+    TaskRow(
+        "generate", "Make training subjects: synthetic bodies or your own meshes.", _summarize_subjects, _tell_check
+    ),
     TaskRow("render", "Record a subject and a motion with the virtual depth camera."),
     TaskRow("train", "Train one network of a model."),
     TaskRow("clouds", "Render partial clouds of subjects, to train the segmenter."),
+    TaskRow("hands", "Make meshes of synthetic hands, an example of subjects of one's own."),
     TaskRow("segment", "Label the points of a recording by body part."),
     TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),

@@ -139,7 +139,7 @@ def bake_meshes(
     frames = len(motion.pose_codes)
     yield Progress(0, frames, "Loading the model")
     spam = read_spam(model, choose_device(device))
-    names = spam.settings.part_names
+    names, per_metre = spam.settings.part_names, spam.settings.canonical_per_metre
 
     def tensor(array: Any) -> torch.Tensor:
         return torch.as_tensor(np.asarray(array, dtype=np.float32), device=spam.shape_codes.device)
@@ -154,7 +154,9 @@ def bake_meshes(
             if surface is None or shapes.ndim == 3:
                 surface = canonical_surface(spam, shape, _RESOLUTION)
             posed = posed_vertices(spam, surface, shape, tensor(motion.pose_codes[t : t + 1]))[0]
-            world = world_from_posed(posed, tensor(motion.root_rotation[t]), tensor(motion.root_translation_m[t]))
+            world = world_from_posed(
+                posed, tensor(motion.root_rotation[t]), tensor(motion.root_translation_m[t]), per_metre
+            )
             parts = surface.parts.cpu().numpy().astype(np.int32)
             mesh = Mesh(world.cpu().numpy(), surface.faces.cpu().numpy().astype(np.int32), parts)
             if format == "ply":
@@ -199,6 +201,7 @@ def _manifest_without_fit(spam: Spam, model: Path, edit: Mapping[str, Any]) -> d
     names = spam.settings.part_names
     return {
         "task": "edit", "edit": dict(edit), "model": str(model.resolve()), "part_names": list(names),
+        "canonical_per_metre": spam.settings.canonical_per_metre,
         "loss_names": [], "method": "npm" if len(names) == 1 else "spam", "preset": "none",
         "inputs": {f"model/{n}": hash_file(model / n / "arrays.safetensors") for n in _CODE_NETWORKS},
         "depth_residual_mm": None, "seconds_per_frame": None, "fps": 30.0, "settings": {"out": str(edit.get("out"))},

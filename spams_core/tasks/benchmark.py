@@ -20,7 +20,7 @@ from spams_core.tasks.benchmark_methods import METHODS, MethodName, method_fit, 
 from spams_core.tasks.benchmark_plots import require_plots
 from spams_core.tasks.benchmark_report import RESULTS, MethodResult, worst_frames, write_report
 from spams_core.tasks.benchmark_run import Measured, earlier_measurement, fit_and_measure, require_same_fit
-from spams_core.tasks.benchmark_suites import SUITES, Recording, SuiteName, suite_recordings
+from spams_core.tasks.benchmark_suites import SUITES, Recording, SuiteName, subject_recordings, suite_recordings
 from spams_core.tasks.fit import FitSettings, Preset
 from spams_core.tasks.processes import Unit, available_cores, run_apart
 from spams_core.tasks.render import render
@@ -38,6 +38,8 @@ class BenchmarkSettings:
     """Which recordings, all from a noisy virtual camera: quick has 4 unseen bodies in 10 frames each and is bundled;
     paper renders 6 unseen bodies in motion, seen from all around, in 90 frames; dressed renders 4 bodies in garments
     that walk, in 60."""
+    subjects: Path | None = None
+    """Subjects archive of a class of your own, whose test identities are filmed instead of a suite; needs --model."""
     methods: tuple[MethodName, ...] = ()
     """Rows of the table: ours (spam), the one-part baseline (npm) and both with something switched off. Without it, all
     rows for the suite paper and spam for the others."""
@@ -63,6 +65,8 @@ class BenchmarkSettings:
     """Seed of the fits and of the samples of the metrics."""
 
     def __post_init__(self) -> None:
+        if self.subjects is not None and (self.model is None or self.motion):
+            raise InputError("--subjects brings its own poses (no --motion) and needs the model of its kind: --model.")
         if len(set(self.methods)) != len(self.methods):
             raise InputError("--methods: name each method once.")
         if self.frames is not None and self.frames < 1:
@@ -112,10 +116,14 @@ def benchmark(settings: BenchmarkSettings) -> Task[Benchmark]:
             cannot be written.
     """
     require_plots()
-    methods = settings.methods or SUITES[settings.suite].methods
+    name = settings.suite if settings.subjects is None else "own"
+    methods = settings.methods or (SUITES[settings.suite].methods if settings.subjects is None else ("spam",))
     models = {name: method_model(name, settings.model, settings.one_part_model) for name in methods}
     out = _folder(settings, methods)
-    recordings = suite_recordings(settings.suite, settings.motion, out / "recordings")
+    if settings.subjects is None:
+        recordings = suite_recordings(settings.suite, settings.motion, out / "recordings")
+    else:
+        recordings = subject_recordings(settings.subjects, out / "recordings")
     fits = {
         name: {
             recording.path.name: method_fit(
@@ -146,7 +154,7 @@ def benchmark(settings: BenchmarkSettings) -> Task[Benchmark]:
         for name, chosen in fits.items()
     }
     fps = read_sequence(recordings[0].path).fps
-    return Benchmark(settings.suite, results, write_report(out, settings.suite, results, fps, _conditions(settings)))
+    return Benchmark(name, results, write_report(out, name, results, fps, _conditions(settings)))
 
 
 def _measured(fit: FitSettings, seed: int) -> Measured:
@@ -169,10 +177,11 @@ def _folder(settings: BenchmarkSettings, methods: tuple[MethodName, ...]) -> Pat
         InputError: The named folder has results with rows that this run would drop.
     """
     if settings.out is None:
-        number, out = 1, Path("out") / f"benchmark-{settings.suite}"
+        name = settings.suite if settings.subjects is None else "own"
+        number, out = 1, Path("out") / f"benchmark-{name}"
         while (out / RESULTS).exists():
             number += 1
-            out = Path("out") / f"benchmark-{settings.suite}-{number}"
+            out = Path("out") / f"benchmark-{name}-{number}"
         return out
     if not (settings.out / RESULTS).exists():
         require_new(settings.out / RESULTS)

@@ -77,7 +77,8 @@ def picture_frames(path: Path, frames: Sequence[Pictured], fits: Path) -> None:
             ("truth, from the side", truth, _TRUTH, 90.0), ("fit, from the side", fitted, colors, 90.0),
         )  # fmt: skip
         middle = (truth.vertices.min(0) + truth.vertices.max(0)) / 2
-        reach_m = float(np.abs(np.concatenate([truth.vertices, fitted.vertices]) - middle).max()) + _MARGIN_M
+        reach_m = float(np.abs(np.concatenate([truth.vertices, fitted.vertices]) - middle).max())
+        reach_m += _MARGIN_M / fit.enlargement
         for column, (title, mesh, face_colors, turn_deg) in enumerate(views):
             axes = figure.add_subplot(len(frames), len(views), row * len(views) + column + 1)
             _draw(axes, mesh, face_colors, _axes_of_view(sequence.camera, turn_deg), middle, reach_m)

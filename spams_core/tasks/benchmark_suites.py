@@ -9,14 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 from spams_core.data.recording import read_sequence
+from spams_core.data.subjects import read_subjects
 from spams_core.errors import InputError
+from spams_core.frames import enlargement
 from spams_core.io.archive import hash_file
 from spams_core.resources import resource_path
 from spams_core.settings import settings_to_dict
 from spams_core.tasks.benchmark_methods import METHODS, MethodName
-from spams_core.tasks.render import RenderSettings
+from spams_core.tasks.render import PERSON_DISTANCE_M, RenderSettings
 
-__all__ = ["SUITES", "Recording", "Suite", "SuiteName", "suite_recordings"]
+__all__ = ["SUITES", "Recording", "Suite", "SuiteName", "subject_recordings", "suite_recordings"]
 
 SuiteName = Literal["quick", "paper", "dressed"]
 
@@ -129,9 +131,45 @@ def suite_recordings(name: SuiteName, clips: Sequence[Path], folder: Path) -> li
     for clip in clips:
         if not clip.is_file():
             raise InputError(f"--motion: {clip} is missing. Give BVH files.")
+    chosen = [
+        replace(scene, motion=clips[place % len(clips)] if clips else None) for place, scene in enumerate(scenes())
+    ]
+    return _into(folder, chosen)
+
+
+def subject_recordings(subjects: Path, folder: Path) -> list[Recording]:
+    """The test identities of a subjects archive in up to 60 of their poses, each seen from another side.
+
+    Raises:
+        InputError: The archive is missing, corrupted or has no test identities, or a recording was rendered with other
+            settings.
+    """
+    archive = read_subjects(subjects)
+    count = len(archive.identities("test"))
+    if not count:
+        raise InputError(f"{subjects} has no test identities to film. Generate it with more identities.")
+    distance_m = PERSON_DISTANCE_M / enlargement(archive.canonical_per_metre)
+    scenes = [
+        RenderSettings(
+            out=Path(f"{number:02d}"),
+            subjects=subjects,
+            identity=number,
+            frames=60,
+            azimuth_deg=360.0 * number / count,
+            distance_m=distance_m,
+            turn_deg=40.0,
+            seed=300 + number,
+        )
+        for number in range(count)
+    ]
+    return _into(folder, scenes)
+
+
+def _into(folder: Path, scenes: Sequence[RenderSettings]) -> list[Recording]:
+    """Where scenes are, or will be, rendered."""
     recordings = []
-    for place, scene in enumerate(scenes()):
-        settings = replace(scene, out=folder / scene.out, motion=clips[place % len(clips)] if clips else None)
+    for scene in scenes:
+        settings = replace(scene, out=folder / scene.out)
         if settings.out.exists():
             _require_same(settings)
             recordings.append(Recording(settings.out))

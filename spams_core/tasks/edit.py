@@ -95,6 +95,11 @@ class Workbench:
         """Names of the Q parts."""
         return self.spam.settings.part_names
 
+    @property
+    def canonical_per_metre(self) -> float:
+        """Canonical units per metre of the model's subjects."""
+        return self.spam.settings.canonical_per_metre
+
     def canonical_mesh(
         self, shape_codes: Float[np.ndarray, "Q Ds"], resolution: int = 64, near: Mesh | None = None
     ) -> Mesh:

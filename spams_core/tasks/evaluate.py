@@ -20,7 +20,7 @@ from spams_core.data.sequence import DepthSequence, SubjectPoints, subject_silho
 from spams_core.data.synthetic_bodies import PART_NAMES
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
-from spams_core.frames import CANONICAL_PER_METRE
+from spams_core.frames import enlargement
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.nearest import closest_on_surface, nearest_points
 from spams_core.metrics.jitter import PartImage, part_movement, still_parts
@@ -52,8 +52,6 @@ FIGURES = (
 
 Those that begin with `part_` map part names to numbers; `sides_swapped` is true or false, in a mean the share of true.
 """
-
-_MILLIMETRES_PER_UNIT = 1000 / CANONICAL_PER_METRE
 
 _SAME_PLACE_M = 0.05
 """Another recording of the same motion, with other noise, lies within this of the observed points; no foreign one."""
@@ -113,10 +111,10 @@ class Evaluation:
 def evaluate(settings: EvaluateSettings) -> Task[Evaluation]:
     """Measure a fit frame by frame.
 
-    Surfaces are compared in normalised units: moved by the centre of the true surface's bounding box and scaled by
-    `CANONICAL_PER_METRE`, so that a body fills the unit box [-1, 1]³. The end-point error binds surface samples at the
-    first fitted frame. The depth residual is the median over the observed subject points of their distance to the
-    fitted surface.
+    Surfaces are compared in normalised units: moved by the centre of the true surface's bounding box and scaled by the
+    model's canonical units per metre, so that a body fills the unit box [-1, 1]³. The end-point error binds surface
+    samples at the first fitted frame. The depth residual is the median over the observed subject points of their
+    distance to the fitted surface.
 
     What needs the recording but no ground truth: `silhouette_iou` compares the projected surface with
     `subject_silhouette`; `jitter_mm` is the median way of the vertices since the fitted frame before, over all parts
@@ -162,7 +160,9 @@ def evaluate(settings: EvaluateSettings) -> Task[Evaluation]:
             truth = read_ground_truth(index)
             truth_parts = truth.vertex_parts
             center = (truth.vertices.max(0).astype(np.float64) + truth.vertices.min(0)) / 2
-            truth, predicted = _normalised(truth, center), _normalised(fit.mesh_world(t), center)
+            truth, predicted = (
+                _normalised(mesh, center, fit.canonical_per_metre) for mesh in (truth, fit.mesh_world(t))
+            )
             agreement = compare_surfaces(predicted, truth, generator, settings.surface_samples)
             figures["chamfer_l2"] = agreement.chamfer_l2
             figures["normal_consistency"] = agreement.normal_consistency
@@ -171,8 +171,9 @@ def evaluate(settings: EvaluateSettings) -> Task[Evaluation]:
                 binding = bind_samples(predicted, truth, generator, settings.surface_samples)
             errors = end_point_errors(binding, predicted.vertices, truth.vertices)
             epe = float(errors.mean())
-            figures["epe"], figures["epe_mm"] = epe, epe * _MILLIMETRES_PER_UNIT
-            figures["part_epe_mm"] = _part_epe_mm(errors, binding, truth_parts, fit.part_names)
+            figures["epe"], figures["epe_mm"] = epe, epe * 1000 / fit.canonical_per_metre
+            errors_mm = 1000 / fit.canonical_per_metre * errors
+            figures["part_epe_mm"] = _part_epe_mm(errors_mm, binding, truth_parts, fit.part_names)
         frames.append({"frame": index, **figures})
     evaluation = Evaluation(mean_figures(frames, FIGURES), frames)
     shown = {name: value for name, value in evaluation.mean.items() if isinstance(value, float)}
@@ -214,7 +215,9 @@ def _read_truth(settings: EvaluateSettings, fit: Fit) -> DepthSequence | None:
         return sequence
     first = int(fit.frame_indices[0])
     observed, shown = fit.observation(0).points_world, read_subject(sequence, first).points_world
-    if len(observed) and np.median(nearest_points(observed, shown)[0]) > _SAME_PLACE_M:
+    if len(observed) and np.median(nearest_points(observed, shown)[0]) > _SAME_PLACE_M / enlargement(
+        fit.canonical_per_metre
+    ):
         raise InputError(
             f"{path} shows something else in frame {first} than {settings.fit} was fitted to. "
             "Give the recording that was fitted with --against."
@@ -222,9 +225,9 @@ def _read_truth(settings: EvaluateSettings, fit: Fit) -> DepthSequence | None:
     return sequence
 
 
-def _normalised(mesh_world: Mesh, center_m: Float[np.ndarray, "3"]) -> Mesh:
+def _normalised(mesh_world: Mesh, center_m: Float[np.ndarray, "3"], per_metre: float) -> Mesh:
     """Metres in the world to normalised units around a point."""
-    return Mesh((mesh_world.vertices - center_m) * CANONICAL_PER_METRE, mesh_world.faces)
+    return Mesh((mesh_world.vertices - center_m) * per_metre, mesh_world.faces)
 
 
 def _depth_residual_mm(fit: Fit, t: int) -> float | None:
@@ -262,7 +265,7 @@ def _jitter(fit: Fit, t: int, still: Sequence[int]) -> dict[str, Any]:
 
 
 def _part_epe_mm(
-    errors: Float[np.ndarray, "N"], binding: Binding, truth_parts: Int[np.ndarray, "W"] | None, names: Sequence[str]
+    errors_mm: Float[np.ndarray, "N"], binding: Binding, truth_parts: Int[np.ndarray, "W"] | None, names: Sequence[str]
 ) -> dict[str, float | None] | None:
     """End-point error per true part, millimetres; None where the ground truth names no parts, or others.
 
@@ -271,5 +274,4 @@ def _part_epe_mm(
     names = PART_NAMES if len(names) == 1 else names
     if truth_parts is None or not 0 <= truth_parts.min() <= truth_parts.max() < len(names):
         return None
-    by_part = errors_by_part(errors, binding, truth_parts, names)
-    return {name: None if error is None else error * _MILLIMETRES_PER_UNIT for name, error in by_part.items()}
+    return errors_by_part(errors_mm, binding, truth_parts, names)

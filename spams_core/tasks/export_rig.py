@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from spams_core.data.rigging import RiggedBody, rig_body
-from spams_core.frames import CANONICAL_PER_METRE
+from spams_core.data.rigging import RiggedBody, RigSettings, rig_body
+from spams_core.frames import CANONICAL_PER_METRE, enlargement
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.rig import Rig, RigMotion, bone_ends, local_rotations
 from spams_core.io.bvh import BvhClip, write_bvh
@@ -29,9 +29,16 @@ logger = logging.getLogger(__name__)
 def rigged(job: ExportJob) -> Task[RiggedBody]:
     """The rig of the chosen frames, metres with +y up; the canonical body is its rest."""
     source = job.source
-    rest = Mesh(source.archive.array("canonical_vertices") / CANONICAL_PER_METRE, source.faces, source.vertex_parts)
+    per_metre = float(source.archive.manifest.get("canonical_per_metre", CANONICAL_PER_METRE))
+    rest = Mesh(source.archive.array("canonical_vertices") / per_metre, source.faces, source.vertex_parts)
     chosen = list(job.frames)
-    body = yield from rig_body(rest, source.part_names, len(chosen), lambda t: source.vertices_world(chosen[t]))
+    usual, enlarged = RigSettings(), enlargement(per_metre)
+    settings = dataclasses.replace(
+        usual, smooth_m=usual.smooth_m / enlarged, weight_sigma_m=usual.weight_sigma_m / enlarged
+    )
+    body = yield from rig_body(
+        rest, source.part_names, len(chosen), lambda t: source.vertices_world(chosen[t]), settings
+    )
     error = body.error
     told = f"The rig is {error.mean_mm:.1f} mm from the fit on average, 95 % below {error.p95_mm:.1f} mm"
     logger.info("%s, at most %.1f mm", told, error.max_mm)

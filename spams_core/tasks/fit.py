@@ -17,6 +17,7 @@ from tyro.conf import Positional
 from spams_core.data.fit import Fit, write_fit
 from spams_core.data.recording import ReadingSettings, read_sequence
 from spams_core.data.saved_settings import Saved, with_saved
+from spams_core.data.sequence import enlarge
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
 from spams_core.errors import InputError
@@ -25,15 +26,18 @@ from spams_core.fitting.result import build_fit
 from spams_core.fitting.settings import SolveSettings
 from spams_core.fitting.solve import Solver
 from spams_core.fitting.starts import articulated_start, encoder_start, mean_start
-from spams_core.io.archive import require_new
+from spams_core.frames import enlargement
+from spams_core.io.archive import read_archive, require_new
 from spams_core.models.pose_encoder import read_pose_encoder, require_same_codes
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
+from spams_core.resources import remember_parts
 from spams_core.settings import parse_frames, settings_to_dict
 from spams_core.tasks.observing import (
     LabelSource,
     Method,
     default_model,
+    in_metres,
     input_hashes,
     observe_frames,
     read_matching_segmenter,
@@ -159,6 +163,8 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         needed = "one part" if settings.method == "npm" else "several parts"
         raise InputError(f"--method {settings.method} needs a model of {needed}; {model} has {spam.part_count}.")
     segmenter = read_matching_segmenter(model, settings.method, spam, device)
+    enlarged = enlargement(spam.settings.canonical_per_metre)
+    sequence = enlarge(sequence, enlarged)
     encoder = None
     if solve.pose_encoder and (model / "encoder").exists():
         encoder = read_pose_encoder(model / "encoder", device)
@@ -179,8 +185,8 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         spam, observations, adjacent, interval_s, starts, solve, random, controls=controls, keep_rounds=settings.history
     )  # fmt: skip
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
-    solution = yield from tell_frames(solver.run(), frames)
-    observed = [stored_points(*pair, generator) for pair in zip(subjects, labelled, strict=True)]
+    solution = yield from tell_frames(solver.run(), frames, enlarged)
+    observed = [stored_points(*pair, generator, enlarged) for pair in zip(subjects, labelled, strict=True)]
     manifest: dict[str, Any] = {
         "task": "fit",
         "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
@@ -192,6 +198,7 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         "model": str(Path(model).resolve()),
         "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method, settings.reading),
         "part_names": list(spam.settings.part_names),
+        "canonical_per_metre": spam.settings.canonical_per_metre,
         "loss_names": list(solution.loss_names),
         "weight_changes": [dataclasses.asdict(change) for change in solution.weight_changes],
         "method": settings.method,
@@ -199,13 +206,15 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
         "device": str(device),
         "observation_bytes_per_frame": float(np.mean([seen.distance.bytes for seen in observations])),
     }
+    parts = remember_parts(read_archive(Path(model) / "shape").manifest)
+    manifest |= {} if parts is None else {"parts": parts}
     yield Progress(1, 1, "Warping the mesh to every frame")
     result = build_fit(
         spam, solution.surface, solution.shape_codes, solution.pose_codes, solution.root_rotation,
-        solution.root_translation_m, observed, frames, solution.loss_history, manifest,
-        normal_gate_deg=solve.normal_gate_deg, eye_world=sequence.camera.world_from_camera[:3, 3],
+        solution.root_translation_m / enlarged, observed, frames, solution.loss_history, manifest,
+        normal_gate_deg=solve.normal_gate_deg, eye_world=sequence.camera.world_from_camera[:3, 3] / enlarged,
     )  # fmt: skip
-    result = dataclasses.replace(result, history=solution.rounds)
+    result = dataclasses.replace(result, history=in_metres(solution.rounds, enlarged))
     manifest["seconds_per_frame"] = (time.perf_counter() - started) / len(frames)
     manifest["depth_residual_mm"] = float(1000 * np.nanmedian(result.residual_m))
     write_fit(settings.out, result)

@@ -1,7 +1,8 @@
-"""Make training subjects: synthetic identities in the canonical pose and in many others."""
+"""Make training subjects: synthetic identities, or the user's own meshes, in the canonical pose and in many others."""
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 
 from spams_core.data.anatomy import neutral_pose
+from spams_core.data.mesh_folder import LABELS_FILE, PARTS_FILE, MeshFolder, open_mesh_folder
+from spams_core.data.mesh_subjects import MeshReport, MeshSubjects, check_meshes, split_of
 from spams_core.data.poses import sample_poses
 from spams_core.data.retarget import retarget
 from spams_core.data.skeleton import Poses, is_plausible
@@ -17,9 +20,10 @@ from spams_core.data.subjects import SPLITS, Subjects, read_subjects, subjects_w
 from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream, outfit_stream
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE
-from spams_core.io.archive import hash_file, require_new
+from spams_core.io.archive import hash_file, new_file, require_new
 from spams_core.io.bvh import read_bvh
 from spams_core.progress import Progress, Task
+from spams_core.resources import part_styles
 from spams_core.settings import settings_to_dict
 
 __all__ = ["GenerateSettings", "generate"]
@@ -31,10 +35,20 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class GenerateSettings:
-    """Settings of `spams generate`."""
+    """Make training subjects: synthetic people, or with --from-meshes your own class of subjects."""
 
-    out: Path
-    """Folder for the subjects archive; must not exist yet."""
+    out: Path | None = None
+    """Folder for the subjects archive; must not exist yet. Only --check does without."""
+    from_meshes: Path | None = None
+    """Folder of registered meshes to make the subjects from, instead of synthetic people; docs/own-data.md has its
+    layout. Number and names of identities, poses and parts are the folder's."""
+    check: bool = False
+    """Only say what is wrong with the meshes; nothing is written but the report."""
+    report: Path | None = None
+    """JSON file for all that was found in the meshes; written even where that is fatal. Must not exist yet."""
+    open_holes: bool = False
+    """Leave the meshes' holes open: inside and outside are then told by the generalised winding number. Otherwise each
+    hole is closed by a fan around its middle."""
     identities: int = 240
     """Number of training identities."""
     validation_identities: int = 8
@@ -51,6 +65,14 @@ class GenerateSettings:
     """Seed of all draws; an identity doesn't change when more are asked for."""
 
     def __post_init__(self) -> None:
+        if self.from_meshes is None:
+            for name in ("check", "report", "open_holes"):
+                if getattr(self, name):
+                    raise InputError(f"--{name.replace('_', '-')} is about meshes. Give their folder: --from-meshes.")
+        elif self.motion:
+            raise InputError("--motion poses synthetic people; meshes of --from-meshes bring their own poses.")
+        if self.out is None and not self.check:
+            raise InputError("Where do the subjects go? Give --out.")
         if self.identities < 1:
             raise InputError(f"identities is {self.identities}; at least 1 training identity is needed.")
         for name in ("validation_identities", "test_identities", "poses_per_identity", "seed"):
@@ -81,13 +103,24 @@ def _draw_poses(generator: np.random.Generator, count: int, clips: Poses) -> Pos
     return Poses(np.concatenate([part.rotations for part in parts]))
 
 
-def generate(settings: GenerateSettings) -> Task[Subjects]:
-    """Draw identities and poses and write them as a subjects archive.
+def generate(settings: GenerateSettings) -> Task[Subjects | MeshReport]:
+    """Write identities and poses as a subjects archive; with `check`, return what is wrong with the meshes instead.
 
     Raises:
-        InputError: anny isn't installed, a clip is unusable, or the folder exists already or cannot be written.
+        InputError: anny isn't installed, a clip or the meshes are unusable, or the folder exists already or cannot be
+            written.
     """
-    require_new(settings.out)
+    for path in (settings.out, settings.report):
+        if path is not None:
+            require_new(path)
+    if settings.from_meshes is not None:
+        return (yield from _generate_from_meshes(settings, open_mesh_folder(settings.from_meshes)))
+    return (yield from _generate_people(settings))
+
+
+def _generate_people(settings: GenerateSettings) -> Task[Subjects]:
+    """Draw identities and poses."""
+    assert settings.out is not None
     counts = (settings.identities, settings.validation_identities, settings.test_identities)
     people = [(split, number) for split, count in enumerate(counts) for number in range(count)]
     clips = [neutral_pose()[:0]]
@@ -136,3 +169,60 @@ def generate(settings: GenerateSettings) -> Task[Subjects]:
             },
         )
     return read_subjects(settings.out)
+
+
+def _generate_from_meshes(settings: GenerateSettings, folder: MeshFolder) -> Task[Subjects | MeshReport]:
+    """Check the meshes, and write them as subjects unless only the check is wanted."""
+    report, meshes = yield from check_meshes(folder, close_holes=not settings.open_holes)
+    # The check's result is the report itself; what is fatal is raised, three findings of it.
+    for found in () if settings.check and not report.fatal else report.findings:
+        logger.log(logging.INFO if found.level == "note" else logging.WARNING, "%s: %s", found.level, found)
+    if settings.report is not None:
+        with new_file(settings.report) as file:
+            file.write_text(json.dumps(report.summary(), indent=1) + "\n", encoding="utf-8")
+    report.require_usable()
+    if settings.check or meshes is None:
+        return report
+    assert settings.out is not None
+    return (yield from _write_meshes(settings, settings.out, meshes, report))
+
+
+def _write_meshes(settings: GenerateSettings, out: Path, meshes: MeshSubjects, report: MeshReport) -> Task[Subjects]:
+    folder, split = meshes.folder, split_of(len(meshes.folder.identities))
+    # Training identities come first in an archive, so the folders' order is kept.
+    counts = [len(identity.poses) for identity in folder.identities]
+    inside = 0.0
+    with subjects_writer(out) as writer:
+        for row, identity in enumerate(folder.identities):
+            posed = meshes.posed(row)
+            inside += float((np.abs(posed) <= 1.0).all(axis=-1).mean()) / len(counts)
+            writer.append(posed)
+            yield Progress(row + 1, len(counts), f"{SPLITS[split[row]]} identity {identity.name}")
+        writer.finish(
+            {
+                "task": "generate",
+                "settings": settings_to_dict(settings),
+                "seed": settings.seed,
+                "inputs": {name: hash_file(folder.path / name) for name in _described(folder)},
+                "identities": [identity.name for identity in folder.identities],
+                "canonical_per_metre": meshes.canonical_per_metre,
+                "part_names": list(folder.part_names),
+                "parts": part_styles([(part.name, part.title, part.color) for part in folder.parts]),
+                "root": folder.part_names[meshes.root],
+                "report": report.summary(),
+                "metrics": {"posed_inside_unit_box": inside},
+            },
+            {
+                "faces": meshes.faces,
+                "part_weights": meshes.part_weights,
+                "canonical": meshes.canonical,
+                "identity_split": split,
+                "posed_identity": np.repeat(np.arange(len(counts), dtype=np.int32), counts),
+            },
+        )
+    return read_subjects(out)
+
+
+def _described(folder: MeshFolder) -> list[str]:
+    """The files that say what the meshes are, where they exist."""
+    return [name for name in (PARTS_FILE, LABELS_FILE) if (folder.path / name).exists()]

@@ -13,6 +13,8 @@ from spams_core.data.recording import ReadingSettings, as_sequence, open_source
 from spams_core.data.saved_settings import Saved, with_saved
 from spams_core.data.subject import SubjectSettings
 from spams_core.errors import InputError
+from spams_core.frames import enlargement
+from spams_core.models.spam import read_scale
 from spams_core.progress import Task
 
 __all__ = ["InspectSettings", "inspect"]
@@ -26,6 +28,8 @@ class InspectSettings:
     """Recording: a folder or a file of any format that the guide lists."""
     looked_at: int = LOOKED_AT
     """Frames that are read, spread over the recording."""
+    model: Path | None = None
+    """Model that the recording is meant for, where that is no person: its subjects' size is expected."""
     subject: SubjectSettings = field(default_factory=SubjectSettings)
     """Which readings belong to the subject."""
     reading: ReadingSettings = field(default_factory=ReadingSettings)
@@ -42,8 +46,9 @@ def inspect(settings: InspectSettings) -> Task[Findings]:
     """Open a recording, look at some frames and say what was found; see `spams_core.data.doctor`.
 
     Raises:
-        InputError: The recording cannot be opened, or none of the frames looked at can be read.
+        InputError: The recording or the model cannot be opened, or none of the frames looked at can be read.
     """
     known = with_saved(settings.recording, settings.saved, settings.subject, settings.reading)
     sequence = isolate(as_sequence(open_source(settings.recording, known.reading)), known.subject)
-    return (yield from examine(sequence, settings.looked_at))
+    enlarged = 1.0 if settings.model is None else enlargement(read_scale(settings.model))
+    return (yield from examine(sequence, settings.looked_at, enlarged))

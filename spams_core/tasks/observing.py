@@ -5,18 +5,21 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, TypeVar
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
+from spams_core.data.fit_history import FitHistory
 from spams_core.data.recording import ReadingSettings, read_sequence, read_subject, read_true_parts
 from spams_core.data.sequence import DepthSequence, SubjectPoints
 from spams_core.errors import InputError
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.result import Observed
+from spams_core.frames import enlargement
 from spams_core.geometry.tsdf import observe_distance
 from spams_core.io.archive import hash_file
 from spams_core.models.segmenter import CloudLabels, Segmenter, agree_on_sides, label_clouds, read_segmenter
@@ -29,6 +32,7 @@ __all__ = [
     "LabelSource",
     "Method",
     "default_model",
+    "in_metres",
     "input_hashes",
     "observe_frames",
     "read_matching_segmenter",
@@ -42,6 +46,9 @@ Result = TypeVar("Result")
 
 _STORED_POINTS = 3000
 """Observed points that a fit keeps per frame: enough to look at, 100 kB."""
+
+
+_SMALLEST_M, _PERSON_M, _LARGEST_M = 0.25, 1.7, 9.0
 
 
 def default_model(method: Method) -> Path:
@@ -78,6 +85,11 @@ def read_matching_segmenter(model: Path, method: Method, spam: Spam, device: tor
     segmenter = read_segmenter(_labeller(model, method), device)
     if spam.part_count > 1 and segmenter.settings.part_names != spam.settings.part_names:
         raise InputError(f"{model}: segmenter and decoders name different parts. Train them on the same subjects.")
+    if segmenter.settings.canonical_per_metre != spam.settings.canonical_per_metre:
+        raise InputError(
+            f"{_labeller(model, method)} was trained on subjects of another scale than {model}. Train a segmenter of "
+            "its own on clouds of the same subjects: spams train segmenter."
+        )
     return segmenter
 
 
@@ -92,8 +104,12 @@ def observe_frames(
 ) -> Task[tuple[list[SubjectPoints], list[CloudLabels], list[Observation]]]:
     """Read and label the points of some frames, and prepare what the energy compares with.
 
+    Args:
+        sequence: Enlarged as the model's subjects need it.
+
     Raises:
-        InputError: A frame shows no subject, or there are no labels where the recording's are wanted.
+        InputError: What is seen is far larger or smaller than the model's subjects, a frame shows no subject, or there
+            are no labels where the recording's are wanted.
     """
     subjects: list[SubjectPoints] = []
     labelled: list[CloudLabels] = []
@@ -103,6 +119,7 @@ def observe_frames(
         labelled += label_clouds(segmenter, [seen.points_world for seen in chunk], sequence.camera, generator)
         yield Progress(min(start + 4, len(frames)), len(frames), "Labelling the points")
     clouds, times_s = [seen.points_world for seen in subjects], [float(t) / sequence.fps for t in frames]
+    _require_size(clouds, sequence.name, enlargement(spam.settings.canonical_per_metre))
     labelled = agree_on_sides(labelled, clouds, segmenter.settings.part_names, times_s)
     if labels == "recording":
         labelled = [
@@ -118,10 +135,23 @@ def observe_frames(
     return subjects, labelled, observations
 
 
-def stored_points(seen: SubjectPoints, found: CloudLabels, generator: np.random.Generator) -> Observed:
-    """Some of a frame's points, their normals and labels, as a fit keeps them."""
+def _require_size(clouds: Sequence[Float[np.ndarray, "N 3"]], name: str, enlarged: float) -> None:
+    """Refuse subjects that cannot be the model's: parts of one may be out of sight, and some room may be in view."""
+    size = float(np.median([np.ptp(points, axis=0).max() for points in clouds]))
+    if not _SMALLEST_M < size < _LARGEST_M:
+        raise InputError(
+            f"{name}: what is seen is {size / enlarged:.2g} m large, but the model knows subjects of about "
+            f"{_PERSON_M / enlarged:.2g} m. Choose the model of this subject (--model), correct depth_scale (spams "
+            "inspect tells more), or say what the subject is (--subject)."
+        )
+
+
+def stored_points(
+    seen: SubjectPoints, found: CloudLabels, generator: np.random.Generator, enlarged: float = 1.0
+) -> Observed:
+    """Some of a frame's points, their normals and labels, as a fit keeps them: in metres of the recording."""
     rows = generator.permutation(len(seen.points_world))[:_STORED_POINTS]
-    return seen.points_world[rows], seen.normals_world[rows], found.labels[rows].astype(np.int32)
+    return seen.points_world[rows] / np.float32(enlarged), seen.normals_world[rows], found.labels[rows].astype(np.int32)
 
 
 def _with_true_parts(sequence: DepthSequence, t: int, seen: SubjectPoints, found: CloudLabels) -> CloudLabels:
@@ -164,13 +194,21 @@ def input_hashes(sequence: Path, model: Path, method: Method, reading: ReadingSe
     return hashes
 
 
-def tell_frames(solving: Task[Result], frames: Int[np.ndarray, "T"]) -> Task[Result]:
-    """What a solver reports, its previews with the frames of the recording that they show ("frame_indices")."""
+def in_metres(rounds: FitHistory | None, enlarged: float) -> FitHistory | None:
+    """The rounds of a fit, with its roots where the recording has them."""
+    if rounds is None:
+        return None
+    return dataclasses.replace(rounds, root_translation_m=rounds.root_translation_m / np.float32(enlarged))
+
+
+def tell_frames(solving: Task[Result], frames: Int[np.ndarray, "T"], enlarged: float = 1.0) -> Task[Result]:
+    """What a solver reports, its previews in the recording's metres and with its frames ("frame_indices")."""
     while True:
         try:
             report = next(solving)
         except StopIteration as stop:
             return stop.value  # type: ignore[no-any-return]
         if report.preview:
-            report = dataclasses.replace(report, preview={**report.preview, "frame_indices": frames})
+            shown = {"vertices_world": report.preview["vertices_world"] / enlarged, "frame_indices": frames}
+            report = dataclasses.replace(report, preview={**report.preview, **shown})
         yield report

@@ -15,6 +15,7 @@ from jaxtyping import Int
 from spams_core.data.fit import Fit, read_fit, write_fit
 from spams_core.data.recording import read_sequence
 from spams_core.data.saved_settings import fitted_reading
+from spams_core.data.sequence import enlarge
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import choose_device
 from spams_core.errors import InputError
@@ -24,12 +25,14 @@ from spams_core.fitting.result import build_fit
 from spams_core.fitting.settings import SolveSettings
 from spams_core.fitting.solve import Start
 from spams_core.fitting.surface import weighted_surface
+from spams_core.frames import enlargement
 from spams_core.io.archive import hash_file, require_new
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
 from spams_core.settings import parse_frames, settings_from_dict, settings_to_dict
 from spams_core.tasks.observing import (
     default_model,
+    in_metres,
     input_hashes,
     observe_frames,
     read_matching_segmenter,
@@ -71,6 +74,8 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     yield Progress(0, 1, "Loading the model")
     spam = read_spam(model, device)
     segmenter = read_matching_segmenter(model, settings.method, spam, device)
+    enlarged = enlargement(spam.settings.canonical_per_metre)
+    sequence = enlarge(sequence, enlarged)
     generator = np.random.default_rng(settings.seed)
     window = np.unique(np.clip(np.concatenate([rows - 1, rows, rows + 1]), 0, before.frame_count - 1))
     frames = before.frame_indices[window]
@@ -85,7 +90,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     moving = torch.from_numpy(place)
     as_fitted = Start("as fitted", *(
         torch.from_numpy(array[window]).to(device)
-        for array in (before.pose_codes, before.root_rotation, before.root_translation_m)
+        for array in (before.pose_codes, before.root_rotation, before.root_translation_m * np.float32(enlarged))
     ))  # fmt: skip
     shape_codes = torch.from_numpy(before.shape_codes).to(device)
     starts = neighbour_starts(as_fitted, observations, moving, spam.pose_codes.mean(0), parts)
@@ -95,18 +100,18 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         shape_codes=shape_codes, moving=moving,
     )  # fmt: skip
     logger.info("fitting %d frames of %s anew on %s", len(rows), sequence.name, device)
-    solution = yield from tell_frames(solver.run(), frames)
+    solution = yield from tell_frames(solver.run(), frames, enlarged)
     yield Progress(1, 1, "Warping the mesh to the new frames")
     vertices = torch.from_numpy(before.canonical_vertices).to(device)
     faces = torch.from_numpy(before.faces.astype(np.int64)).to(device)
     part = build_fit(
         spam, weighted_surface(spam, vertices, faces, shape_codes), shape_codes, solution.pose_codes[moving],
-        solution.root_rotation[moving], solution.root_translation_m[moving],
-        [stored_points(subjects[k], labelled[k], generator) for k in place], before.frame_indices[rows],
+        solution.root_rotation[moving], solution.root_translation_m[moving] / enlarged,
+        [stored_points(subjects[k], labelled[k], generator, enlarged) for k in place], before.frame_indices[rows],
         solution.loss_history, {}, normal_gate_deg=solve.normal_gate_deg,
-        eye_world=sequence.camera.world_from_camera[:3, 3],
+        eye_world=sequence.camera.world_from_camera[:3, 3] / enlarged,
     )  # fmt: skip
-    history = solution.rounds
+    history = in_metres(solution.rounds, enlarged)
     if history is not None:  # it counts the frames that were looked at
         history = dataclasses.replace(history, rows=window[history.rows].astype(np.int32))
     result = dataclasses.replace(_spliced(before, part, rows), history=history)

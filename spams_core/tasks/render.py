@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 
 from spams_core.data.poses import ANGLES, NEUTRAL_DEG, Motion, carried, poses_from_angles, sample_motion
 from spams_core.data.retarget import retarget
-from spams_core.data.subjects import Split
+from spams_core.data.subjects import Split, read_subjects
 from spams_core.data.synthetic_bodies import BodyGenerator, identity_stream, outfit_stream
 from spams_core.data.virtual_camera import (
     SensorNoise,
@@ -32,7 +32,7 @@ from spams_core.data.virtual_camera import (
     render_depth,
 )
 from spams_core.errors import InputError
-from spams_core.frames import world_from_posed
+from spams_core.frames import enlargement, world_from_posed
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.nearest import closest_on_surface
 from spams_core.io.archive import hash_file, new_folder
@@ -41,7 +41,7 @@ from spams_core.io.native_sequence import sequence_writer
 from spams_core.progress import Progress
 from spams_core.settings import settings_to_dict
 
-__all__ = ["RenderSettings", "Rendered", "decimate", "render"]
+__all__ = ["PERSON_DISTANCE_M", "RenderSettings", "Rendered", "decimate", "render"]
 
 logger = logging.getLogger(__name__)
 
@@ -50,10 +50,12 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class RenderSettings:
-    """Film a synthetic subject with a resting virtual depth camera."""
+    """Film a synthetic person, or a subject of --subjects, with a resting virtual depth camera."""
 
     out: Path
     """Folder of the new recording; must not exist yet."""
+    subjects: Path | None = None
+    """Subjects archive whose identity to film instead of a synthetic person: in its poses, one after the other."""
     split: Split = "test"
     """Which of the identities that `spams generate` makes from the same seed: train, validation or test."""
     identity: int = 0
@@ -77,8 +79,9 @@ class RenderSettings:
     """Where the camera stands: 0 faces the subject as it looks in the middle of the recording, 90 is on its left."""
     elevation_deg: float = 5.0
     """How high the camera stands above the middle of the subject, in degrees."""
-    distance_m: float = 2.8
-    """Distance of the camera from the middle of the subject's room, in metres."""
+    distance_m: float | None = None
+    """Distance of the camera from the middle of the subject's room, in metres; without it 2.8 m for people and in
+    proportion for others."""
     turn_deg: float = 0.0
     """How far the subject is turned over the recording, as on a turntable, in degrees."""
     width: int = 320
@@ -95,6 +98,8 @@ class RenderSettings:
     """Seed of motion and noise."""
 
     def __post_init__(self) -> None:
+        if self.subjects is not None and (self.garments or self.motion is not None):
+            raise InputError("--garments and --motion are about synthetic people; --subjects brings its own poses.")
         for name in ("frames", "width", "height"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}. Give 1 or more.")
@@ -128,7 +133,7 @@ class Rendered:
 
 
 def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
-    """Film a subject that `spams generate` knows, or would make from the same seed.
+    """Film a person that `spams generate` makes from the same seed, or a subject of an archive.
 
     Raises:
         InputError: A package of the extra `synthetic` or the clip is missing, a frame shows nothing of the subject, or
@@ -136,33 +141,26 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
     """
     if settings.out.exists():
         raise InputError(f"{settings.out} exists already. Choose another name, or remove it first.")
-    acted = _motion(settings)
-    frames = len(acted.poses)
-    yield Progress(0, frames, "Load the body model")
-    bodies = BodyGenerator()
-    identity = bodies.sample_identity(identity_stream(settings.identity_seed, settings.split, settings.identity))
-    if settings.garments:
-        outfit = outfit_stream(settings.identity_seed, settings.split, settings.identity)
-        identity = bodies.dressed(identity, outfit)
-    motion = _turned(bodies.grounded(identity, acted), settings.turn_deg)
-    posed = torch.from_numpy(bodies.posed(identity, motion.poses).astype(np.float64))
-    world = world_from_posed(
-        posed, torch.from_numpy(motion.root_rotation), torch.from_numpy(motion.root_translation_m)
-    ).numpy()
+    acted = _motion(settings) if settings.subjects is None else None
+    yield Progress(0, settings.frames, "Load the body model" if acted is not None else "Read the subject")
+    scene = _people_scene(settings, acted) if acted is not None else _archive_scene(settings)
+    world, frames = scene.world, len(scene.world)
+    distance_m = PERSON_DISTANCE_M / scene.enlarged if settings.distance_m is None else settings.distance_m
     middle = (world.min((0, 1)) + world.max((0, 1))) / 2
     camera = orbit_camera(
         settings.azimuth_deg,
         settings.elevation_deg,
-        settings.distance_m,
+        distance_m,
         middle,
         settings.width,
         settings.height,
         settings.focal_px,
     )
-    binding = decimate(Mesh(bodies.canonical(identity), bodies.faces), settings.ground_truth_vertices)
-    truth_parts = binding.carry(bodies.part_weights, bodies.faces).argmax(1)
+    binding = decimate(Mesh(scene.canonical, scene.faces), settings.ground_truth_vertices)
+    truth_parts = binding.carry(scene.part_weights, scene.faces).argmax(1)
     logger.info("Render %d frames of %s identity %d", frames, settings.split, settings.identity)
-    notes = {"made_by": "spams render", "part_names": list(bodies.part_names), **settings_to_dict(settings)}
+    notes = {"made_by": "spams render", "part_names": list(scene.part_names), **settings_to_dict(settings)}
+    notes["distance_m"] = distance_m
     del notes["out"]
     if settings.motion is not None:
         notes |= {"motion": settings.motion.name, "motion_sha256": hash_file(settings.motion)}
@@ -172,10 +170,10 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
         labels: list[Array] = []
         with sequence_writer(staged, camera, settings.fps, notes=notes) as append:
             for t, vertices in enumerate(world):
-                depth, face_ids = render_depth(vertices, bodies.faces, camera)
+                depth, face_ids = render_depth(vertices, scene.faces, camera)
                 read = apply_noise(
                     depth,
-                    incidence_cosines(vertices, bodies.faces, face_ids, camera),
+                    incidence_cosines(vertices, scene.faces, face_ids, camera),
                     settings.noise,
                     np.random.default_rng((settings.seed, 1, t)),
                 )
@@ -185,11 +183,11 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
                         f"frame {t}: the camera reads nothing of the subject. Move it (--distance-m, --azimuth-deg)."
                     )
                 points += int((read > 0).sum())
-                truth = Mesh(binding.carry(vertices, bodies.faces), binding.faces, truth_parts)
+                truth = Mesh(binding.carry(vertices, scene.faces), binding.faces, truth_parts)
                 append(read, mask, truth)
                 pixels = np.argwhere(mask)[:, ::-1]
                 weights = interpolate_at_hits(
-                    bodies.part_weights, vertices, bodies.faces, depth, face_ids, camera, pixels
+                    scene.part_weights, vertices, scene.faces, depth, face_ids, camera, pixels
                 )
                 label = np.zeros(mask.shape, dtype=np.uint8)
                 label[mask] = weights.argmax(1) + 1
@@ -202,6 +200,70 @@ def render(settings: RenderSettings) -> Generator[Progress, None, Rendered]:
             entry.rename(work / entry.name)
         staged.rmdir()
     return Rendered(settings.out, frames, points / frames)
+
+
+@dataclass(frozen=True)
+class _Scene:
+    """What is filmed.
+
+    Attributes:
+        world: [T, V, 3] metres.
+        canonical: [V, 3].
+        faces: [F, 3].
+        part_weights: [V, Q].
+        part_names: Names of the Q parts.
+        enlarged: How many times larger the subject would be if it were as large as a person.
+    """
+
+    world: Float[np.ndarray, "T V 3"]
+    canonical: Float[np.ndarray, "V 3"]
+    faces: Int[np.ndarray, "F 3"]
+    part_weights: Float[np.ndarray, "V Q"]
+    part_names: tuple[str, ...]
+    enlarged: float
+
+
+PERSON_DISTANCE_M = 2.8
+"""Where the camera stands from a person unless it is told; from other subjects it is in proportion."""
+
+
+def _people_scene(settings: RenderSettings, acted: Motion) -> _Scene:
+    """A person that `spams generate` makes, in motion."""
+    bodies = BodyGenerator()
+    identity = bodies.sample_identity(identity_stream(settings.identity_seed, settings.split, settings.identity))
+    if settings.garments:
+        outfit = outfit_stream(settings.identity_seed, settings.split, settings.identity)
+        identity = bodies.dressed(identity, outfit)
+    motion = _turned(bodies.grounded(identity, acted), settings.turn_deg)
+    posed = torch.from_numpy(bodies.posed(identity, motion.poses).astype(np.float64))
+    place = torch.from_numpy(motion.root_rotation), torch.from_numpy(motion.root_translation_m)
+    world = world_from_posed(posed, *place).numpy()
+    return _Scene(world, bodies.canonical(identity), bodies.faces, bodies.part_weights, bodies.part_names, 1.0)
+
+
+def _archive_scene(settings: RenderSettings) -> _Scene:
+    """An identity of a subjects archive in its poses, its root resting at the world's origin but for `turn_deg`."""
+    assert settings.subjects is not None
+    subjects = read_subjects(settings.subjects)
+    rows = subjects.identities(settings.split)
+    if settings.identity >= len(rows):
+        raise InputError(
+            f"{settings.subjects} has {len(rows)} identities in the split {settings.split}, counted from 0; "
+            f"--identity {settings.identity} is none of them."
+        )
+    row = int(rows[settings.identity])
+    instances = subjects.instances([row])[: settings.frames]
+    if len(instances) == 0:
+        raise InputError(f"{settings.subjects}: this identity has no poses. Choose another with --identity.")
+    posed = torch.from_numpy(np.stack([subjects.posed(int(instance)) for instance in instances]).astype(np.float64))
+    yaw = np.radians(settings.turn_deg) * (np.linspace(-0.5, 0.5, len(posed)) if len(posed) > 1 else np.zeros(1))
+    turn = torch.from_numpy(Rotation.from_euler("y", yaw[:, None]).as_matrix())
+    origin = torch.zeros(len(posed), 3, dtype=torch.float64)
+    world = world_from_posed(posed, turn, origin, subjects.canonical_per_metre).numpy()
+    return _Scene(
+        world, subjects.canonical(row), subjects.faces, subjects.part_weights, subjects.part_names,
+        enlargement(subjects.canonical_per_metre),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

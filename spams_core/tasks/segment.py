@@ -13,9 +13,10 @@ from tyro.conf import Positional
 
 from spams_core.data.recording import ReadingSettings, read_sequence, read_subject, read_true_parts
 from spams_core.data.saved_settings import Saved, with_saved
-from spams_core.data.sequence import SubjectPoints
+from spams_core.data.sequence import SubjectPoints, enlarge
 from spams_core.data.subject import SubjectSettings
 from spams_core.device import DeviceName, choose_device
+from spams_core.frames import enlargement
 from spams_core.io.archive import hash_file, require_new, write_archive
 from spams_core.metrics.labels import label_accuracy
 from spams_core.models.segmenter import CloudLabels, agree_on_sides, label_clouds, read_segmenter
@@ -106,6 +107,8 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
     frames = parse_frames(settings.frames, sequence.frame_count)
     model = (settings.model or resource_path("models/human")) / "segmenter"
     segmenter = read_segmenter(model, device)
+    enlarged = enlargement(segmenter.settings.canonical_per_metre)
+    sequence = enlarge(sequence, enlarged)
     generator = np.random.default_rng(settings.seed)
     part_names = segmenter.settings.part_names
     logger.info("labelling %d frames of %s with %s", len(frames), sequence.name, model)
@@ -122,7 +125,7 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
             confidences = result.probabilities.max(1)
             metrics = {"confidence": float(confidences.mean())}
             preview = {
-                "frame": np.array([t]), "points_world": subject.points_world, "labels": result.labels,
+                "frame": np.array([t]), "points_world": subject.points_world / enlarged, "labels": result.labels,
                 "confidences": confidences,
             }  # fmt: skip
             yield Progress(len(results), len(frames), f"Label frame {sequence.frame_names[t]}", metrics, preview)
@@ -139,7 +142,7 @@ def segment(settings: SegmentSettings) -> Task[Segmentation]:
     segmentation = Segmentation(
         part_names,
         np.array(frames, dtype=np.int32),
-        clouds,
+        [points / np.float32(enlarged) for points in clouds],
         [result.labels for result in results],
         [result.probabilities.max(1) for result in results],
         label_accuracy(np.concatenate(predictions), np.concatenate(truths)) if labelled else None,

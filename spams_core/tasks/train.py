@@ -151,6 +151,7 @@ def train(settings: TrainSettings) -> Task[Trained]:
         )
     elif subjects.part_names != model_settings.part_names:
         model_settings = replace(model_settings, part_names=subjects.part_names)
+    model_settings = replace(model_settings, canonical_per_metre=subjects.canonical_per_metre)
     if settings.network == "shape":
         spam = Spam(model_settings, seed=settings.seed).to(device)
     else:
@@ -180,6 +181,7 @@ def train(settings: TrainSettings) -> Task[Trained]:
     manifest = {
         "training": training, "loop": settings_to_dict(loop), "seed": settings.seed, "data_sha256": data_hash,
         "history": history.manifest(), "torch": torch.__version__,
+        **{key: subjects.archive.manifest[key] for key in ("parts",) if key in subjects.archive.manifest},
     }  # fmt: skip
     write_network(settings.out, network, spam, manifest)
     return Trained(settings.out / network, history)

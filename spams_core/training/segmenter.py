@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spams_core.data.subjects import SPLITS, Split
 from spams_core.errors import InputError
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.io.archive import Archive, hash_file, read_archive
 from spams_core.models.segmenter import COMPACT, PAPER, Segmenter, mirrored_parts, write_segmenter
 from spams_core.progress import Task
@@ -159,7 +160,9 @@ class SegmenterProblem:
         self._rear = train.canonical[..., 2].float().mean(1) < 0
         mirrored = mirrored_parts(train.part_names)
         self._mirrored = torch.arange(len(train.part_names)) if mirrored is None else mirrored
-        self._augment = replace(settings.augment, mirror=settings.augment.mirror and mirrored is not None)
+        # Without a left and a right part nothing says that the subject is symmetric; a hand is not.
+        paired = mirrored is not None and bool((mirrored != torch.arange(len(mirrored))).any())
+        self._augment = replace(settings.augment, mirror=settings.augment.mirror and paired)
 
     @property
     def module(self) -> nn.Module:
@@ -262,7 +265,11 @@ def train_segmenter(
     training = training or SegmenterTraining()
     archive = read_archive(data, "clouds")
     train, validation, test = (read_clouds(archive, split) for split in SPLITS)
-    sizes = replace({"compact": COMPACT, "paper": PAPER}[preset], part_names=train.part_names)
+    sizes = replace(
+        {"compact": COMPACT, "paper": PAPER}[preset],
+        part_names=train.part_names,
+        canonical_per_metre=float(archive.manifest.get("canonical_per_metre", CANONICAL_PER_METRE)),
+    )
     segmenter = Segmenter(sizes, seed=seed).to(device)
     loop = LoopSettings(steps, checkpoint_every_s=checkpoint_every_s, validate_every=VALIDATE_EVERY)
     made_from = {

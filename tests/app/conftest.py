@@ -68,6 +68,7 @@ class BallBench:
     training_shape: np.ndarray
     training_pose: np.ndarray
     part_names: tuple[str, ...] = PARTS
+    canonical_per_metre: float = 0.8
     delay_s: float = 0.0
 
     @staticmethod
