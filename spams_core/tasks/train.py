@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +75,9 @@ PRESETS: dict[PresetName, Preset] = {
 _ONE_PART_POINTS = 3
 """A step of the baseline sees so many times the points of its one part: it then takes about as long as one of ours."""
 
+_DECODERS = ("shape", "parts", "pose")
+"""The networks that subjects train; the others see clouds."""
+
 
 @dataclass(frozen=True)
 class TrainSettings:
@@ -91,6 +95,8 @@ class TrainSettings:
     """Train the one-part baseline (NPMs) with about the same number of weights."""
     steps: int = 0
     """Optimiser steps; 0 takes the preset's."""
+    rate: float = 1.0
+    """Factor on the decoders' learning rate (not the codes'): wide ones that train for long want less."""
     checkpoint_every_s: float = 120.0
     """Seconds between checkpoints; a killed training goes on when the command is given again."""
     device: DeviceName = "auto"
@@ -101,6 +107,10 @@ class TrainSettings:
     def __post_init__(self) -> None:
         if self.steps < 0:
             raise InputError("--steps must be 0 (the preset's number) or more.")
+        if not 0 < self.rate < math.inf:
+            raise InputError(f"--rate is {self.rate}; it is a factor. Give a positive number.")
+        if self.rate != 1 and self.network not in _DECODERS:
+            raise InputError(f"--rate is for decoders; {self.network} has none. Leave it out.")
         if self.one_part and self.network == "parts":
             raise InputError("A one-part model has no part decoder. Train shape and pose only.")
 
@@ -152,6 +162,7 @@ def train(settings: TrainSettings) -> Task[Trained]:
     elif subjects.part_names != model_settings.part_names:
         model_settings = replace(model_settings, part_names=subjects.part_names)
     model_settings = replace(model_settings, canonical_per_metre=subjects.canonical_per_metre)
+    preset = replace(preset, **{name: _with_rate(getattr(preset, name), settings.rate) for name in _DECODERS})
     if settings.network == "shape":
         spam = Spam(model_settings, seed=settings.seed).to(device)
     else:
@@ -196,6 +207,10 @@ def _train_on_clouds(
         checkpoint_every_s=settings.checkpoint_every_s, device=device, seed=settings.seed,
     )  # fmt: skip
     return Trained(path, history)
+
+
+def _with_rate(training: Any, factor: float) -> Any:
+    return replace(training, network_rate=factor * training.network_rate)
 
 
 def _as_one_part(subjects: Subjects) -> Subjects:

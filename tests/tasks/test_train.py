@@ -57,6 +57,35 @@ def test_one_part_model_is_trained_by_the_same_code(bars: Path, tmp_path: Path):
         TrainSettings("parts", bars, tmp_path, one_part=True)
 
 
+def test_a_rate_scales_the_steps_of_the_decoder_and_of_nothing_else(bars: Path, tmp_path: Path):
+    trained = {}
+    for rate in (1.0, 0.25):
+        run_to_end(train(TrainSettings("shape", bars, tmp_path / str(rate), steps=1, rate=rate)))
+        trained[rate] = read_spam(tmp_path / str(rate), torch.device("cpu"), networks=("shape",))
+    start = Spam(trained[1.0].settings, seed=0)
+    whole, quarter = (
+        trained[rate].shape_decoders.hidden[1].weight - start.shape_decoders.hidden[1].weight for rate in (1.0, 0.25)
+    )
+    assert whole.abs().max() > 1e-4
+    torch.testing.assert_close(quarter, 0.25 * whole, rtol=1e-3, atol=1e-7)  # Adam's first step is as long as the rate
+    assert torch.equal(trained[0.25].shape_codes, trained[1.0].shape_codes)
+    assert read_archive(tmp_path / "0.25" / "shape", "shape").manifest["training"]["network_rate"] == pytest.approx(
+        0.25 * PRESETS["compact"].shape.network_rate
+    )
+
+
+@pytest.mark.parametrize("rate", [0.0, -1.0, float("inf"), float("nan")])
+def test_a_rate_is_a_positive_factor(bars: Path, tmp_path: Path, rate: float):
+    with pytest.raises(InputError, match="Give a positive number"):
+        TrainSettings("pose", bars, tmp_path, rate=rate)
+
+
+@pytest.mark.parametrize("network", ["segmenter", "encoder"])
+def test_networks_that_see_clouds_take_no_rate(bars: Path, tmp_path: Path, network: str):
+    with pytest.raises(InputError, match="--rate is for decoders"):
+        TrainSettings(network, bars, tmp_path, rate=0.5)
+
+
 def test_parts_need_a_shape_of_the_same_preset(bars: Path, tmp_path: Path):
     with pytest.raises(InputError, match="no such folder"):
         run_to_end(train(TrainSettings("parts", bars, tmp_path / "none", steps=1)))
