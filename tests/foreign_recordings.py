@@ -37,11 +37,36 @@ def _png(path: Path, t: int, per_metre: float = 1000) -> None:
     Image.fromarray(np.rint(scene_m(t) * per_metre).astype(np.uint16)).save(path)
 
 
+def write_exr(path: Path, t: int) -> None:
+    """Float depth in Z beside a channel N, uncompressed, by the published layout of OpenEXR files."""
+    size = struct.pack("<4i", 0, 0, WIDTH - 1, HEIGHT - 1)
+    channels = b"".join(name + b"\0" + struct.pack("<i4B2i", 2, 0, 0, 0, 0, 1, 1) for name in (b"N", b"Z")) + b"\0"
+    head = struct.pack("<2i", 20000630, 2)
+    for name, kind, value in (
+        (b"channels", b"chlist", channels),
+        (b"compression", b"compression", b"\0"),
+        (b"dataWindow", b"box2i", size),
+        (b"displayWindow", b"box2i", size),
+        (b"lineOrder", b"lineOrder", b"\0"),
+        (b"pixelAspectRatio", b"float", struct.pack("<f", 1)),
+        (b"screenWindowCenter", b"v2f", struct.pack("<2f", 0, 0)),
+        (b"screenWindowWidth", b"float", struct.pack("<f", 1)),
+    ):
+        head += name + b"\0" + kind + b"\0" + struct.pack("<i", len(value)) + value
+    head += b"\0"
+    lines = [np.concatenate([np.ones(WIDTH), row]).astype("<f4").tobytes() for row in scene_m(t)]
+    first, step = len(head) + 8 * HEIGHT, 8 + len(lines[0])
+    table = struct.pack(f"<{HEIGHT}q", *(first + step * y for y in range(HEIGHT)))
+    body = b"".join(struct.pack("<2i", y, len(line)) + line for y, line in enumerate(lines))
+    path.write_bytes(head + table + body)
+
+
 WRITE_IMAGE: dict[str, tuple[str, Callable[[Path, int], None]]] = {
     "png, millimetres": (".png", _png),
     "png, fifths": (".png", lambda path, t: _png(path, t, 5000)),
     "tiff, 16 bits": (".tif", lambda path, t: Image.fromarray(millimetres(t)).save(path)),
     "tiff, float metres": (".tiff", lambda path, t: Image.fromarray(scene_m(t).astype(np.float32)).save(path)),
+    "exr, float metres": (".exr", write_exr),
     "npy, float metres": (".npy", lambda path, t: np.save(path, scene_m(t))),
     "npy, float millimetres": (".npy", lambda path, t: np.save(path, (scene_m(t) * 1000).astype(np.float32))),
     "npy, millimetres": (".npy", lambda path, t: np.save(path, millimetres(t))),

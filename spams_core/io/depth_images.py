@@ -1,4 +1,4 @@
-"""Folders of depth images: 16-bit PNG or TIFF, 32-bit TIFF, NPY, NPZ; one file per frame."""
+"""Folders of depth images: 16-bit PNG or TIFF, 32-bit TIFF, OpenEXR, NPY, NPZ; one file per frame."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from PIL import Image, UnidentifiedImageError
 from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera
 from spams_core.io.depth_scale import FLOAT_SCALES, INTEGER_SCALES, guess_scale
+from spams_core.io.exr import exr_size, exr_units
 from spams_core.io.intrinsics import camera_of
 from spams_core.io.source import (
     DEFAULT_FPS,
@@ -96,7 +97,7 @@ def open_depth_images(path: Path, reading: ReadingSettings) -> Source:
     """
     folder = _depth_folder(path)
     if folder is None:
-        raise InputError(f"{path} holds no depth images (PNG, TIFF, NPY, NPZ). Give the folder that does.")
+        raise InputError(f"{path} holds no depth images (PNG, TIFF, EXR, NPY, NPZ). Give the folder that does.")
     files = _files(folder)
     size = image_size(files[0])
     for file in files[1:]:
@@ -333,6 +334,7 @@ _READERS: dict[str, tuple[Callable[[Path], tuple[int, int]], Callable[[Path], np
     ".png": (_png_size, _png_units),
     ".tif": (_tiff_size, _tiff_units),
     ".tiff": (_tiff_size, _tiff_units),
+    ".exr": (exr_size, exr_units),
     ".npy": (_npy_size, _npy_units),
     ".npz": (_npz_size, _npz_units),
 }
