@@ -24,12 +24,16 @@ class Closing(QObject):
     def __init__(self, window: MainWindow) -> None:
         super().__init__(window)
         self._window = window
+        self._agreed = False
         self.done = False
 
     def may_close(self) -> bool:
         """End everything and return True; or ask, and close the window again where the user agrees."""
         window = self._window
         if self.done:
+            return True
+        if self._agreed:
+            self._end()
             return True
         working, queued = window.jobs.foreground, window.fitting.queue.told()
         if working or queued:
@@ -50,7 +54,8 @@ class Closing(QObject):
         self._window.leaving.guard(self._close, project=True)
 
     def _close(self) -> None:
-        self._end()
+        # Hidden only by being closed: otherwise Qt does not take it for the last window, and the program goes on.
+        self._agreed = True
         self._window.close()
 
     def _end(self) -> None:

@@ -299,7 +299,7 @@ def test_the_process_itself_exits_2_1_or_0(tmp_path):
 
 
 SLOW_COMMAND = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from spams_core import cli
 from spams_core.io.archive import new_folder
@@ -317,6 +317,8 @@ class Row(TaskRow):
                 yield Progress(step, 600, "work")
                 time.sleep(0.1)
 
+# Shells start background jobs with the interrupt ignored, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 TASKS["slow"] = Row("slow", "Take a minute.")
 sys.exit(cli.main(["slow", sys.argv[1]]))
 """

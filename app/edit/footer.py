@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Slot
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
 from spams_core.resources import part_titles
@@ -22,6 +22,7 @@ UNTIL_SAVED = "the fit stays as it is, and a new one is made by Save as New Fit"
 """What no slider of this workspace does."""
 
 _WARNING_MS = 60
+_MARGIN = 14
 
 
 class Footer(QWidget):
@@ -48,7 +49,7 @@ class Footer(QWidget):
         )
         self.warning.hide()
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(14, 6, 14, 10)
+        layout.setContentsMargins(_MARGIN, 6, _MARGIN, 10)
         layout.setSpacing(6)
         layout.addWidget(self.warning)
         row = QHBoxLayout()
@@ -104,6 +105,17 @@ class Footer(QWidget):
         text = unusual_text(self._editing, self._editor)
         self.warning.setText(text)
         self.warning.setVisible(bool(text))
+        self._make_room()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Sentences may need another line."""
+        super().resizeEvent(event)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """All lines of the sentences, which the panel above would take otherwise."""
+        for label in (self.note, self.warning):
+            label.setMinimumHeight(max(label.heightForWidth(self.width() - 2 * _MARGIN), 0))
 
 
 def unusual_text(editing: Editing, editor: Editor) -> str:

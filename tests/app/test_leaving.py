@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -242,3 +245,22 @@ def test_a_project_that_keeps_the_edits_is_left_alone_afterwards(
     qtbot.waitUntil(lambda: left(edited, other, "open"), timeout=20_000)
     assert read_project(path).edits is not None
     assert edited.projects.path is None, "the next save asks where to"
+
+
+def test_the_program_ends_once_leaving_is_agreed_to(tmp_path: Path) -> None:
+    script = f"""
+from PySide6.QtCore import QSettings, QTimer
+QSettings.setPath(QSettings.Format.NativeFormat, QSettings.Scope.UserScope, {str(tmp_path)!r})
+from app.launch import create_application
+app = create_application()
+from app.main_window import MainWindow
+window = MainWindow()
+window.ready.connect(lambda: QTimer.singleShot(0, window._closing._leave))
+window.show()
+app.exec()
+print("ended")
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "ended\n"

@@ -60,7 +60,7 @@ def test_fit_opens_without_its_recording(opened: Opened, fit_folder: Path, recor
     assert len(window.session.cloud.points_world) == 4
 
 
-@pytest.mark.parametrize("fault", ["no camera.json", "8-bit depth", "gap"])
+@pytest.mark.parametrize("fault", ["not JSON", "8-bit depth", "gap"])
 def test_faulty_recording_is_explained_in_a_dialog(window: Any, recording: Path, qtbot: Any, fault: str) -> None:
     FAULTS[fault][0](recording)
     window.open_path(recording)
