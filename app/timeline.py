@@ -23,7 +23,7 @@ from app.frame_axis import FrameAxis, Scale
 from app.playback import PlaybackClock
 from app.scale_legend import ScaleLegend
 from app.theme import Theme
-from app.units import UNITS, length_text
+from app.units import length_text, scale_of
 
 __all__ = ["Strip", "Timeline"]
 
@@ -88,7 +88,7 @@ class Strip(FrameAxis):
         """Residual, the two thin lines below it, and the diamonds."""
         theme, found = self._theme, []
         if self._residual_mm:
-            per_mm = UNITS.get(self.unit, UNITS["mm"])[0] / 1000.0  # type: ignore[call-overload]
+            per_mm = scale_of(self.unit)[0] / 1000.0
             low, high = (f"{limit * per_mm:.2g}" for limit in (self._good_mm, self._bad_mm))
             colors = (theme.good, theme.warning, theme.danger)
             found.append(Scale("Residual", colors, f"≤ {low}", f"≥ {high} {self.unit}"))

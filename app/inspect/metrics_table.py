@@ -203,7 +203,7 @@ class MetricsTable(QWidget):
         top.addWidget(heading, 1)
         top.addWidget(self.choose)
         top.addWidget(self.save)
-        layout = QVBoxLayout(self)
+        self._column = layout = QVBoxLayout(self)
         layout.setContentsMargins(10, 8, 6, 8)
         layout.addLayout(top)
         layout.addWidget(self.view, 1)
@@ -266,7 +266,7 @@ class MetricsTable(QWidget):
     def wanted_width(self) -> int:
         """Room that shows all chosen columns, pixels."""
         margins = self.contentsMargins()
-        inside = self.layout().contentsMargins()  # type: ignore[union-attr]
+        inside = self._column.contentsMargins()
         edges = margins.left() + margins.right() + inside.left() + inside.right() + 2 * self.view.frameWidth()
         return self.view.horizontalHeader().length() + self.view.verticalScrollBar().sizeHint().width() + edges + 4
 

@@ -21,6 +21,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
+from app.arrow_keys import keeps_key
 from app.inspect.replay import Replay, step_losses
 from app.theme import THEMES, Theme
 
@@ -119,10 +120,7 @@ class LossTrack(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Arrows belong to the rounds while the curve has the focus, not to the frames."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _KEYS:
-            event.accept()
-            return True
-        return super().event(event)
+        return keeps_key(event, _KEYS) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """One round per arrow."""

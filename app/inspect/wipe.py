@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from PySide6.QtCore import QEvent, QPointF, QRect, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QPolygonF
@@ -9,6 +11,7 @@ from PySide6.QtWidgets import QLabel, QWidget
 from vtkmodules.vtkCommonCore import vtkCommand
 from vtkmodules.vtkCommonDataModel import vtkPlane
 
+from app.arrow_keys import keeps_key
 from app.scene import Scene
 from app.theme import THEMES, Theme
 from app.viewport import Viewport
@@ -54,7 +57,7 @@ class Wipe(QWidget):
         self._tag = self._renderer.AddObserver(vtkCommand.StartEvent, self._on_draw)
 
     @property
-    def _renderer(self):  # type: ignore[no-untyped-def]
+    def _renderer(self) -> Any:
         return self._viewport.renderers[_FIT_VIEW]
 
     def set_theme(self, theme: Theme) -> None:
@@ -158,10 +161,7 @@ class Wipe(QWidget):
 
     def event(self, event: QEvent) -> bool:
         """Arrows belong to the line while it has the focus, not to the frames."""
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _KEYS:
-            event.accept()
-            return True
-        return super().event(event)
+        return keeps_key(event, _KEYS) or super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         """Arrows move it."""

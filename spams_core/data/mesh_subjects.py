@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,17 +20,16 @@ from spams_core.data.mesh_folder import (
     read_labels,
     read_mesh,
 )
+from spams_core.data.mesh_report import Finding, Level, MeshReport
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.rigid import weighted_procrustes
 from spams_core.geometry.topology import Holes, find_edges, find_holes, self_intersections, surface_pieces
 from spams_core.progress import Progress, Task
-from spams_core.settings import json_ready
 
-__all__ = ["Finding", "MeshReport", "MeshSubjects", "check_meshes", "split_of"]
+__all__ = ["MeshSubjects", "check_meshes", "split_of"]
 
 Array = np.ndarray[Any, Any]
-Level = Literal["fatal", "warning", "note"]
 
 _LEAST_IDENTITIES = 4
 _LEAST_SIZE_M, _MOST_SIZE_M = 0.02, 5.0
@@ -47,79 +45,6 @@ _WANTED_SIZE, _MOST_REACH = 1.5, 0.95
 """Canonical units: about the size of a person, whose canonical body all defaults were made for."""
 _SEAM = 0.03
 """Width of the border between two parts that belongs to both, canonical units."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong or worth knowing.
-
-    Attributes:
-        level: fatal: no training is possible; warning: it will suffer; note: good to know.
-        about: scale, orientation, labels, correspondence, intersections, holes, poses, files.
-        file: Which file or folder.
-        message: What is wrong with it.
-        remedy: What to do.
-    """
-
-    level: Level
-    about: str
-    file: str
-    message: str
-    remedy: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.message} {self.remedy}".rstrip()
-
-
-@dataclass(frozen=True)
-class MeshReport:
-    """What a folder of meshes holds and what is wrong with it.
-
-    Attributes:
-        path: The folder.
-        facts: identities, poses, vertices, triangles, parts, size_m, and more where nothing is fatal.
-        findings: The worst first.
-    """
-
-    path: Path
-    facts: dict[str, Any]
-    findings: tuple[Finding, ...]
-
-    @property
-    def fatal(self) -> tuple[Finding, ...]:
-        """The findings that keep the meshes from training."""
-        return tuple(found for found in self.findings if found.level == "fatal")
-
-    def summary(self) -> dict[str, Any]:
-        """The report as data that JSON can hold."""
-        counts = Counter(found.level for found in self.findings)
-        levels = {level: counts[level] for level in ("fatal", "warning", "note")}
-        plain: dict[str, Any] = json_ready(
-            {"path": self.path, **self.facts, "counts": levels, "findings": [vars(found) for found in self.findings]}
-        )
-        return plain
-
-    def text(self) -> list[str]:
-        """The report as lines for people."""
-        facts = self.facts
-        told = [f"{facts['identities']} identities in {facts['poses']} poses, parts: {', '.join(facts['parts'])}"]
-        if "size_m" in facts:
-            told.append(
-                f"{facts['vertices']} vertices, {facts['triangles']} triangles, about {facts['size_m']:.3g} m large"
-            )
-        told += [f"{found.level}, {found.about}: {found}" for found in self.findings]
-        return told if self.findings else [*told, "No problem was found."]
-
-    def require_usable(self) -> None:
-        """Refuse meshes with fatal findings.
-
-        Raises:
-            InputError: There are some; it tells the first three.
-        """
-        if self.fatal:
-            more = len(self.fatal) - 3
-            rest = f" And {more} more; --report FILE.json lists all." if more > 0 else ""
-            raise InputError(" ".join(map(str, self.fatal[:3])) + rest)
 
 
 def split_of(count: int) -> Int[np.ndarray, "I"]:

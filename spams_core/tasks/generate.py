@@ -12,7 +12,8 @@ import numpy as np
 
 from spams_core.data.anatomy import neutral_pose
 from spams_core.data.mesh_folder import LABELS_FILE, PARTS_FILE, MeshFolder, open_mesh_folder
-from spams_core.data.mesh_subjects import MeshReport, MeshSubjects, check_meshes, split_of
+from spams_core.data.mesh_report import MeshReport
+from spams_core.data.mesh_subjects import MeshSubjects, check_meshes, split_of
 from spams_core.data.poses import sample_poses
 from spams_core.data.retarget import retarget
 from spams_core.data.skeleton import Poses, is_plausible

@@ -11,7 +11,8 @@ from figure import bend
 from mesh_folders import bar_labels, write_bar_folder
 
 from spams_core.data.mesh_folder import open_mesh_folder, read_labels, read_mesh
-from spams_core.data.mesh_subjects import MeshReport, MeshSubjects, check_meshes, split_of
+from spams_core.data.mesh_report import MeshReport
+from spams_core.data.mesh_subjects import MeshSubjects, check_meshes, split_of
 from spams_core.errors import InputError
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.topology import find_edges

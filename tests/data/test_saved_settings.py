@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,15 +53,15 @@ def test_files_of_before_hold_a_subject_alone_and_others_are_refused(ball: Path)
 
 
 def test_inspect_and_convert_take_both(ball: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def told(*options: str) -> dict[str, object]:
+    def told(*options: str) -> dict[str, Any]:
         assert cli.main(["inspect", str(ball), "--json", *options]) == 0
-        found: dict[str, object] = json.loads(capsys.readouterr().out)
+        found: dict[str, Any] = json.loads(capsys.readouterr().out)
         return found
 
     assert (told()["fps"], told()["depth_scale"], told()["mirrored"]) == (10, 0.0005, True)
     assert told("--saved", "ignore")["fps"] == 15
     plain = told("--saved", "ignore", "--subject.near-m", "9")
-    assert "No subject is seen" in plain["warnings"]["subject"]  # type: ignore[index]
+    assert "No subject is seen" in plain["warnings"]["subject"]
     out = tmp_path / "out"
     assert cli.main(["convert", str(ball), "--out", str(out), "--subject.far-m", "1.5", "--saved", "ignore"]) == 0
     before, after = read_sequence(ball), read_sequence(out)
