@@ -10,7 +10,7 @@ LINT := $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 RUN := $(BIN)/spams
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test docs lint format bench bench-gui fuzz model clean system system-headless
+.PHONY: help demo test docs catalogue lint format bench bench-gui fuzz model clean system system-headless
 
 help:  ## Say what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: system-headless $(VENV)/.dev  ## Install, then lint, types and the whole s
 docs: $(VENV)/.dev  ## Build the documentation as a site in out/docs; any warning is an error
 	$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -d out/doctrees docs out/docs
 	@echo "Open out/docs/index.html"
+
+catalogue: $(VENV)/.dev  ## Write app/locale/studio.pot, the texts of the window for a translator
+	$(BIN)/python -m app.catalogue
 
 lint: $(VENV)/.dev  ## Style and types
 	$(LINT)

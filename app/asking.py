@@ -16,6 +16,7 @@ from app.panels.log_panel import LogPanel
 from app.panels.preferences_dialog import PreferencesDialog
 from app.panels.shortcut_editor import ShortcutEditor
 from app.panels.tour import Tour, tour_steps
+from app.translation import tr
 from spams_core import __version__
 from spams_core.errors import InputError
 from spams_core.progress import Task
@@ -37,26 +38,26 @@ class Asking(QObject):
 
     def ask_recording(self) -> None:
         """Which recording to open."""
-        self._ask_folder("Open a recording", self._window.open_path)
+        self._ask_folder(tr("Open a recording"), self._window.open_path)
 
     def ask_recording_file(self) -> None:
         """Which recording to open, of those that are one file."""
-        kinds = "Recordings (*.sens *.r3d *.bag *.mkv);;All files (*)"
-        dialog = QFileDialog(self._window, "Open a recording", str(self._window.last_folder), kinds)
+        kinds = tr("Recordings (*.sens *.r3d *.bag *.mkv);;All files (*)")
+        dialog = QFileDialog(self._window, tr("Open a recording"), str(self._window.last_folder), kinds)
         dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
         ask_path(self._window, dialog, self._window.open_path)
 
     def ask_fit(self) -> None:
         """Which fit to open."""
-        self._ask_folder("Open a fit", self._window.open_path)
+        self._ask_folder(tr("Open a fit"), self._window.open_path)
 
     def ask_other_fit(self, slot: str) -> None:
         """Whose body goes into slot A or B of the blend."""
-        self._ask_folder("Take the body of another fit", lambda path: self._window.documents.take_body(slot, path))
+        self._ask_folder(tr("Take the body of another fit"), lambda path: self._window.documents.take_body(slot, path))
 
     def ask_compared(self, use: Callable[[Path], None]) -> None:
         """Which fit to compare with."""
-        self._ask_folder("Compare with another fit", use)
+        self._ask_folder(tr("Compare with another fit"), use)
 
     def ask_export_body(self) -> None:
         """Where to write the mesh on screen."""
@@ -67,7 +68,8 @@ class Asking(QObject):
             names = self._window.session.part_names
             # The dialog has asked before it gives the name of a file that is there.
             self.ask_export_to(
-                "Export the body on screen", "body.ply", f"Meshes ({' '.join(f'*.{kind}' for kind in MESH_SUFFIXES)})",
+                tr("Export the body on screen"), "body.ply",
+                tr("Meshes ({suffixes})", suffixes=' '.join(f'*.{kind}' for kind in MESH_SUFFIXES)),
                 lambda path: export_mesh(mesh, names, path, replace=True),
             )  # fmt: skip
 
@@ -86,9 +88,9 @@ class Asking(QObject):
         def save(path: Path) -> None:
             if not picture.save(str(path)):
                 raise InputError(f"{path} cannot be written. Choose another folder, and a name ending in .png.")
-            self._window.notify(f"Saved {path}")
+            self._window.notify(tr("Saved {path}", path=path))
 
-        self._ask_file("Save a picture of the window", "spam_studio.png", "Pictures (*.png *.jpg)", save)
+        self._ask_file(tr("Save a picture of the window"), "spam_studio.png", tr("Pictures (*.png *.jpg)"), save)
 
     def _ask_folder(self, title: str, use: Callable[[Path], None]) -> None:
         dialog = QFileDialog(self._window, title, str(self._window.last_folder))
@@ -156,10 +158,12 @@ class Asking(QObject):
         """What this is."""
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        box.setWindowTitle("About SPAM Studio")
+        box.setWindowTitle(tr("About SPAM Studio"))
         box.setText(f"<b>SPAM Studio {__version__}</b>")
         box.setInformativeText(
-            "Structured-implicit parametric models, after Palafox, Sarafianos, Tung and Dai (CVPR 2022): a depth "
-            "recording in, a tracked, part-coloured body out. Nothing leaves this computer."
+            tr(
+                "Structured-implicit parametric models, after Palafox, Sarafianos, Tung and Dai (CVPR 2022): a depth "
+                "recording in, a tracked, part-coloured body out. Nothing leaves this computer."
+            )
         )
         box.open()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from app.commands import Command
+from app.translation import tr
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
@@ -38,13 +39,13 @@ class Bookmarks(QObject):
 
         return [
             *(
-                Command(f"bookmark.recall.{slot}", f"Go to View {slot}", partial(self.recall, slot),
-                        "Cameras as they were stored in this slot", str(slot), "", partial(known, slot))
+                Command(f"bookmark.recall.{slot}", tr("Go to View {slot}", slot=slot), partial(self.recall, slot),
+                        tr("Cameras as they were stored in this slot"), str(slot), "", partial(known, slot))
                 for slot in _SLOTS
             ),
             *(
-                Command(f"bookmark.store.{slot}", f"Store as View {slot}", partial(self.store, slot),
-                        "Keep where the cameras stand, in the project", f"Ctrl+Shift+{slot}", "", viewing)
+                Command(f"bookmark.store.{slot}", tr("Store as View {slot}", slot=slot), partial(self.store, slot),
+                        tr("Keep where the cameras stand, in the project"), f"Ctrl+Shift+{slot}", "", viewing)
                 for slot in _SLOTS
             ),
         ]  # fmt: skip
@@ -55,7 +56,7 @@ class Bookmarks(QObject):
         if viewport is not None:
             self._window.projects.bookmarks[slot] = viewport.cameras()
             self._window.projects.refresh()
-            self._window.notify(f"Stored as view {slot}; {slot} brings it back")
+            self._window.notify(tr("Stored as view {slot}; {slot} brings it back", slot=slot))
 
     def recall(self, slot: int) -> None:
         """Put the cameras where they stood."""

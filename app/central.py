@@ -10,6 +10,7 @@ from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
 from app.playback import PlaybackClock
 from app.timeline import Timeline
+from app.translation import tr
 from app.window_commands import TRANSPORT, VIEW_SWITCHES
 
 __all__ = ["Central"]
@@ -51,10 +52,10 @@ class Central(QSplitter):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setMinimumWidth(_PANEL_WIDTH - 20)
-        loading = QLabel("Loading the numerics…")
+        loading = QLabel(tr("Loading the numerics…"))
         loading.setObjectName("loading")
         loading.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.tabs.addTab(loading, "Fit")
+        self.tabs.addTab(loading, tr("Fit"))
         _fill(self, left, self.tabs)
         self.setStretchFactor(0, 1)
         self.setSizes([_WINDOW_WIDTH - _PANEL_WIDTH, _PANEL_WIDTH])

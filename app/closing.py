@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject
 
 from app.panels.dialogs import ask
+from app.translation import tr
 
 if TYPE_CHECKING:
     from app.main_window import MainWindow
@@ -37,11 +38,12 @@ class Closing(QObject):
             return True
         working, queued = window.jobs.foreground, window.fitting.queue.told()
         if working or queued:
-            names = " and ".join(sorted({worker.name for worker in working}))
-            running = f"The {names} is not finished. " if working else ""
+            names = tr(" and ").join(sorted({worker.name for worker in working}))
+            running = tr("The {names} is not finished. ", names=names) if working else ""
             ask(
-                window, "Work is running", f"{running}{queued}Stop {'it' if working else 'here'} and close the window?",
-                "Stop and close", "Keep working", self._leave,
+                window, tr("Work is running"), running + queued
+                + (tr("Stop it and close the window?") if working else tr("Stop here and close the window?")),
+                tr("Stop and close"), tr("Keep working"), self._leave,
             )  # fmt: skip
             return False
         if window.leaving.unsaved:

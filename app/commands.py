@@ -140,13 +140,13 @@ class CommandTable(QObject):
             else:
                 menu.addAction(self.actions[name])
 
-    def fill_bar(self, bar: QMenuBar, menus: Iterable[tuple[str, Sequence[str]]]) -> dict[str, QMenu]:
-        """Make a menu bar; returns the menus by title."""
+    def fill_bar(self, bar: QMenuBar, menus: Iterable[tuple[str, str, Sequence[str]]]) -> dict[str, QMenu]:
+        """Make a menu bar of (id, title, commands); returns the menus by id."""
         made = {}
-        for title, names in menus:
+        for id_, title, names in menus:
             menu = bar.addMenu(title)
             menu.setToolTipsVisible(True)
             self.fill(menu, names)
-            made[title.replace("&", "")] = menu
+            made[id_] = menu
             self.groups[title.replace("&", "")] = [name for name in names if name != "-"]
         return made

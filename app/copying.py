@@ -9,6 +9,7 @@ from PySide6.QtGui import QGuiApplication
 
 from app.command_line import command_line
 from app.commands import Command
+from app.translation import tr
 from spams_core.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -32,12 +33,12 @@ class Copying(QObject):
             return session.fit_path is not None and window.is_ready
 
         return [
-            Command("copy.fit", "Copy the Fit as Command Line", self.copy_fit,
-                    "The command that fits with the settings of the panel", "", "terminal-window", self._can_fit),
-            Command("copy.evaluate", "Copy Evaluation as Command Line", self.copy_evaluate,
-                    "The command that measures the open fit", "", "terminal-window", has_fit),
-            Command("copy.export", "Copy Export as Command Line", self.copy_export,
-                    "The command that writes what the panel Export is set to", "", "terminal-window",
+            Command("copy.fit", tr("Copy the Fit as Command Line"), self.copy_fit,
+                    tr("The command that fits with the settings of the panel"), "", "terminal-window", self._can_fit),
+            Command("copy.evaluate", tr("Copy Evaluation as Command Line"), self.copy_evaluate,
+                    tr("The command that measures the open fit"), "", "terminal-window", has_fit),
+            Command("copy.export", tr("Copy Export as Command Line"), self.copy_export,
+                    tr("The command that writes what the panel Export is set to"), "", "terminal-window",
                     lambda: has_fit() and window.export_workspace.chosen() is not None),
         ]  # fmt: skip
 
@@ -69,4 +70,4 @@ class Copying(QObject):
 
     def _put(self, line: str) -> None:
         QGuiApplication.clipboard().setText(line)
-        self._window.notify(f"Copied: {line}")
+        self._window.notify(tr("Copied: {line}", line=line))

@@ -11,6 +11,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QMenu
 
 from app.latest import Job, LatestWins
+from app.translation import tr
 from spams_core.errors import InputError
 from spams_core.resources import resource_path
 
@@ -57,7 +58,7 @@ class Documents(QObject):
     def load(self, path: Path, recording: Path | None = None, then: Callable[[Opened], None] | None = None) -> None:
         """Open without a question; before the numerics are loaded it waits for them."""
         window = self._window
-        window.notify(f"Opening {path.name}…")
+        window.notify(tr("Opening {name}…", name=path.name))
         if not window.is_ready:
             self._waiting = (path, recording, then)
         else:
@@ -84,7 +85,9 @@ class Documents(QObject):
         from spams_core.data.recording import UnknownIntrinsicsError
 
         if isinstance(error, UnknownIntrinsicsError) and path is not None:
-            opened = partial(self._review, note=f"{error} The focal length below is that of a usual lens.", then=then)
+            opened = partial(
+                self._review, note=tr("{error} The focal length below is that of a usual lens.", error=error), then=then
+            )
             self._thread.submit(Job(partial(_open, path, None, error.usual), opened, self._on_failed))
             return
         self._window.show_error(error)
@@ -96,7 +99,7 @@ class Documents(QObject):
         if source is None or settled or not source.guessed or then is not None:
             self._take(agreed, found, then)
         else:
-            self._review(found, "Something about this recording was guessed. Does its size suit the person in it?")
+            self._review(found, tr("Something about this recording was guessed. Does its size suit the person in it?"))
 
     def _take(self, agreed: EditState | None, found: Opened, then: _Then) -> None:
         """Edits made while it was read have not been asked for yet."""
@@ -139,7 +142,7 @@ class Documents(QObject):
         if sequence is None or sequence.path is None or sequence.source is None:
             return
         subject = editing.chosen
-        note = "How this recording is understood. Each change reads it anew."
+        note = tr("How this recording is understood. Each change reads it anew.")
         then = None if subject is None else lambda _: editing.use(subject)
         self._ask(sequence.path.absolute(), sequence.source, note, then)
 
@@ -161,7 +164,7 @@ class Documents(QObject):
         window.last_folder = found.path.parent
         window.preferences.add_recent(found.path)
         window.projects.on_opened(found.path.name)
-        window.notify(f"Opened {found.path}")
+        window.notify(tr("Opened {path}", path=found.path))
         self.opened.emit(found)
         if then is not None:
             then(found)
@@ -169,7 +172,7 @@ class Documents(QObject):
     def explore(self) -> None:
         """Show the model's mean body alone, to play with, after asking for unsaved edits."""
         if self._window.scene is None:
-            self._window.notify("The viewports are still being loaded.")
+            self._window.notify(tr("The viewports are still being loaded."))
         else:
             self._window.leaving.guard(self._explore)
 
@@ -184,7 +187,7 @@ class Documents(QObject):
             window.scene.stage_model()
         window.edit_workspace.show_sliders()
         window.editor.request(dragging=False)
-        window.projects.on_opened("Body model")
+        window.projects.on_opened(tr("Body model"))
 
     def close_all(self) -> None:
         """Back to the welcome page."""
@@ -220,7 +223,7 @@ class Documents(QObject):
         for path in self._window.preferences.recent:
             menu.addAction(str(path), partial(self._window.open_path, path))
         if menu.isEmpty():
-            menu.addAction("Nothing yet").setEnabled(False)
+            menu.addAction(tr("Nothing yet")).setEnabled(False)
 
     def close(self) -> None:
         """End the threads."""

@@ -11,6 +11,7 @@ from PySide6.QtGui import QMouseEvent, QWheelEvent
 from PySide6.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["FrameAxis", "Scale"]
 
@@ -34,7 +35,9 @@ class Scale:
 
     def text(self) -> str:
         """Without colours."""
-        return f"{self.title}: {self.low} to {self.high}" if self.high else self.title
+        return (
+            tr("{title}: {low} to {high}", title=self.title, low=self.low, high=self.high) if self.high else self.title
+        )
 
 
 class FrameAxis(QWidget):
@@ -98,7 +101,7 @@ class FrameAxis(QWidget):
     def describe(self, event: QMouseEvent) -> str:
         """What is under the pointer."""
         frame = self.frame_at(event.position().x())
-        return f"Frame {frame} at {frame / self._fps:.2f} s"
+        return tr("Frame {frame} at {seconds:.2f} s", frame=frame, seconds=frame / self._fps)
 
     def scales(self) -> Sequence[Scale]:
         """What its colours mean."""

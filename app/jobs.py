@@ -14,6 +14,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.reader import CloudReader
 from app.session import LiveFit, Session
+from app.translation import tr
 from app.worker import TaskWorker
 from spams_core.progress import Progress, Task
 from spams_core.tasks import TASKS
@@ -152,7 +153,7 @@ class Jobs(QObject):
         if worker is self.fitting:
             self.fit_finished.emit(fit, path)
         else:
-            self.notice.emit(f"The fit was done before it could be cancelled; it is in {path}")
+            self.notice.emit(tr("The fit was done before it could be cancelled; it is in {path}", path=path))
 
     def _on_fit_failed(self, worker: TaskWorker, error: Exception) -> None:
         if worker is self.fitting:
@@ -165,7 +166,7 @@ class Jobs(QObject):
         self.fitting = None
         self._session.live = None
         if worker.cancelled:
-            self.notice.emit("Fit cancelled; nothing was written.")
+            self.notice.emit(tr("Fit cancelled; nothing was written."))
         self.fit_ended.emit()
         self.changed.emit()
 
@@ -185,7 +186,7 @@ class Jobs(QObject):
     def _on_labelling_failed(self, error: Exception) -> None:
         # Nobody asked for the labels: colours by depth remain, and the status line says why.
         logger.warning("labelling failed: %s", error)
-        self.notice.emit(f"Parts are not labelled: {error}")
+        self.notice.emit(tr("Parts are not labelled: {error}", error=error))
 
     def _on_labelling_ended(self, worker: TaskWorker) -> None:
         if worker is self.labelling:
@@ -193,7 +194,7 @@ class Jobs(QObject):
 
     @Slot(object)
     def _on_export_progress(self, report: Progress) -> None:
-        self.notice.emit(f"Exporting: {report.message}")
+        self.notice.emit(tr("Exporting: {message}", message=report.message))
 
 
 def run_task(name: str, settings: Any, *others: Any) -> Task[Any]:

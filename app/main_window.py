@@ -44,10 +44,11 @@ from app.session import Session
 from app.status import StatusLine
 from app.theme import Theme, icon
 from app.toolbar import make_toolbar
+from app.translation import part_titles, tr
 from app.window_commands import window_commands
 from app.workspace import Workspace
 from spams_core.errors import InputError
-from spams_core.resources import part_colors, part_titles
+from spams_core.resources import part_colors
 
 if TYPE_CHECKING:
     from app.scene import Scene
@@ -75,7 +76,7 @@ class MainWindow(QMainWindow):
 
     def __init__(self) -> None:
         super().__init__()
-        self.setWindowTitle("SPAM Studio[*]")
+        self.setWindowTitle(tr("SPAM Studio[*]"))
         self.setAcceptDrops(True)
         self.resize(1280, 800)
         self.preferences = Preferences()
@@ -172,7 +173,7 @@ class MainWindow(QMainWindow):
         jobs.fit_ended.connect(self._on_facts)
         jobs.failed.connect(self.show_error)
         jobs.notice.connect(self.notify)
-        jobs.exported.connect(lambda path: self.notify(f"Exported {path}"))
+        jobs.exported.connect(lambda path: self.notify(tr("Exported {path}", path=path)))
         self.documents.opened.connect(self.opened)
         self.documents.opened.connect(self.commands.refresh)
         self.fitting.finished.connect(self.fit_finished)

@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.frame_axis import FrameAxis, Scale
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["ScaleLegend"]
 
@@ -47,8 +48,8 @@ class ScaleLegend(QWidget):
     def refresh(self) -> None:
         """Say what is on screen now."""
         told = "\n".join(scale.text() for scale in self.scales())
-        self.setToolTip(f"What the colours mean:\n{told}" if told else "")
-        self.setAccessibleName(f"Colours of the timeline: {told}".replace("\n", "; "))
+        self.setToolTip(tr("What the colours mean:\n{told}", told=told) if told else "")
+        self.setAccessibleName(tr("Colours of the timeline: {told}", told=told).replace("\n", "; "))
         self.update()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

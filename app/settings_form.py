@@ -6,7 +6,7 @@ import dataclasses
 import re
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +26,17 @@ from PySide6.QtWidgets import (
 )
 
 from app.theme import THEMES, icon
+from app.translation import tr
 from spams_core.errors import InputError
 from spams_core.settings import field_help, settings_from_dict
 
-__all__ = ["PathEdit", "SettingsForm"]
+__all__ = ["PathEdit", "SettingsForm", "form_texts"]
 
 _TITLES = {"out": "Save to", "fps": "Frames per second", "program": "For"}
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
 """The command line's name of a setting; the form has titles."""
 _ALL_FRAMES = ":"
-_ALL_FRAMES_HINT = "all, or start:stop:step"
+_ALL_FRAMES_HINT = tr("all, or start:stop:step")
 
 
 class PathEdit(QWidget):
@@ -50,11 +51,11 @@ class PathEdit(QWidget):
         self.edit = QLineEdit()
         self.edit.textChanged.connect(self.changed)
         self.edit.textChanged.connect(self.edit.setToolTip)  # a long path is cut
-        self.edit.setPlaceholderText("default" if optional else "")
+        self.edit.setPlaceholderText(tr("default") if optional else "")
         browse = QToolButton()
         browse.setIcon(icon("folder-open", THEMES["dark"], THEMES["dark"].muted))
-        browse.setToolTip("Choose a folder")
-        browse.setAccessibleName("Choose a folder")
+        browse.setToolTip(tr("Choose a folder"))
+        browse.setAccessibleName(tr("Choose a folder"))
         browse.clicked.connect(self._browse)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -68,7 +69,7 @@ class PathEdit(QWidget):
     def _browse(self) -> None:
         text = self.edit.text()
         start = str(Path(text).parent) if text else str(Path.home())
-        chosen = QFileDialog.getExistingDirectory(self, "Choose a folder", start)
+        chosen = QFileDialog.getExistingDirectory(self, tr("Choose a folder"), start)
         if chosen:
             self.edit.setText(str(Path(chosen) / Path(text).name) if self.keeps_name and text else chosen)
 
@@ -117,8 +118,8 @@ class SettingsForm(QWidget):
         hints, texts = typing.get_type_hints(kind), field_help(kind)
         ranks = {name: rank for rank, name in enumerate(order)}
         self.more_button = QToolButton()
-        self.more_button.setText("More")
-        self.more_button.setToolTip("Settings that rarely change")
+        self.more_button.setText(tr("More"))
+        self.more_button.setToolTip(tr("Settings that rarely change"))
         self.more_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.more_button.setCheckable(True)
         self.more_button.toggled.connect(self._unfold)
@@ -138,7 +139,7 @@ class SettingsForm(QWidget):
             (editor.edit if isinstance(editor, PathEdit) else editor).setAccessibleName(_title(field.name))
             label.setMinimumHeight(28)  # centred beside its editor
             for shown in (label, editor):
-                shown.setToolTip(_wrapped(texts.get(field.name, "")))
+                shown.setToolTip(_wrapped(tr(texts.get(field.name, ""))))
             if field.name in folded:
                 if not self._folded:
                     self._layout.addRow(self.more_button)
@@ -206,7 +207,7 @@ class SettingsForm(QWidget):
         if typing.get_origin(kind) is typing.Literal:
             box = QComboBox()
             for choice in typing.get_args(kind):
-                box.addItem(_choice_title(choice), choice)
+                box.addItem(tr(_choice_text(choice)), choice)
             box.currentIndexChanged.connect(self._check)
             return box
         if kind is bool:
@@ -222,7 +223,7 @@ class SettingsForm(QWidget):
             self._lists.add(name)
         # Numbers of any magnitude are typed: a spin box would round 1e-4 to 0.00.
         line = QLineEdit()
-        line.setPlaceholderText(_ALL_FRAMES_HINT if name == "frames" else "default" if optional else "")
+        line.setPlaceholderText(_ALL_FRAMES_HINT if name == "frames" else tr("default") if optional else "")
         line.setProperty("number", kind.__name__ if kind in (int, float) else "")
         line.textChanged.connect(self._check)
         return line
@@ -242,7 +243,7 @@ class SettingsForm(QWidget):
             return _ALL_FRAMES
         if isinstance(editor, PathEdit):
             if not text:
-                raise InputError(f"{_title(name)} is empty. Choose a folder.")
+                raise InputError(tr("{setting} is empty. Choose a folder.", setting=_title(name)))
             return Path(text)
         if name in self._lists:
             return tuple(text.split())
@@ -252,7 +253,7 @@ class SettingsForm(QWidget):
         try:
             return int(text) if number == "int" else float(text)
         except ValueError as error:
-            raise InputError(f"{_title(name)}: {text!r} is no number.") from error
+            raise InputError(tr("{setting}: {text!r} is no number.", setting=_title(name), text=text)) from error
 
     @Slot(bool)
     def _unfold(self, shown: bool) -> None:
@@ -272,6 +273,16 @@ class SettingsForm(QWidget):
         self.changed.emit(not problem)
 
 
+def form_texts(kind: type[Any]) -> Iterator[str]:
+    """What a form of these settings shows, before it is translated: titles, choices, hints."""
+    for name, hint in typing.get_type_hints(kind).items():
+        yield _title_text(name)
+        inner = _without_none(hint)[0]
+        if typing.get_origin(inner) is typing.Literal:
+            yield from map(_choice_text, typing.get_args(inner))
+    yield from field_help(kind).values()
+
+
 def _default(field: dataclasses.Field[Any]) -> Any:
     if field.default_factory is not dataclasses.MISSING:
         return field.default_factory()
@@ -287,12 +298,17 @@ def _without_none(hint: Any) -> tuple[Any, bool]:
 
 
 def _title(name: str) -> str:
+    return tr(_title_text(name))
+
+
+def _title_text(name: str) -> str:
     return _TITLES.get(name, name.replace("_", " ").capitalize())
 
 
-def _choice_title(choice: Any) -> str:
+def _choice_text(choice: Any) -> str:
     text = str(choice)
-    return text.upper() if len(text) <= 4 and text not in ("auto", "fast") else text.replace("_", " ").capitalize()
+    short = len(text) <= 4 and text not in ("auto", "fast")
+    return text.upper() if short else text.replace("_", " ").capitalize()
 
 
 def _wrapped(text: str) -> str:

@@ -11,6 +11,7 @@ from PySide6.QtGui import QMouseEvent, QResizeEvent
 from PySide6.QtWidgets import QLabel, QStatusBar, QWidget
 
 from app.session import Session
+from app.translation import tr
 from app.units import length_text
 
 __all__ = ["StatusLine"]
@@ -35,12 +36,12 @@ class StatusLine(QStatusBar):
         self.setSizeGripEnabled(False)
         self.facts: dict[str, QLabel] = {}
         for name, hint in (
-            ("device", "Where tensors are computed"),
-            ("frame", "Frame under the playhead"),
-            ("points", "Observed points of the subject in this frame"),
-            ("residual", "Median distance of the observed points to the fitted surface in this frame"),
-            ("drawing", "Time to draw the last picture"),
-            ("memory", "Memory that this program occupies"),
+            ("device", tr("Where tensors are computed")),
+            ("frame", tr("Frame under the playhead")),
+            ("points", tr("Observed points of the subject in this frame")),
+            ("residual", tr("Median distance of the observed points to the fitted surface in this frame")),
+            ("drawing", tr("Time to draw the last picture")),
+            ("memory", tr("Memory that this program occupies")),
         ):
             label = self.facts[name] = QLabel()
             label.setToolTip(hint)
@@ -93,7 +94,7 @@ class StatusLine(QStatusBar):
     @Slot(str)
     def _on_message(self, text: str) -> None:
         full = self._told if text == self._cut else text
-        self.setToolTip(f"{full}\nClick to see it in the log." if text else "")
+        self.setToolTip(tr("{full}\nClick to see it in the log.", full=full) if text else "")
         self.setCursor(Qt.CursorShape.PointingHandCursor if text else Qt.CursorShape.ArrowCursor)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -116,13 +117,13 @@ class StatusLine(QStatusBar):
         """Write the facts anew."""
         session, count = self._session, self._session.frame_count
         self.facts["device"].setText(session.device)
-        self.facts["frame"].setText(f"frame {session.frame} / {count - 1}" if count else "")
+        self.facts["frame"].setText(tr("frame {frame} / {last}", frame=session.frame, last=count - 1) if count else "")
         shown = session.cloud is not None and session.cloud.frame == session.frame
         points = len(session.cloud.points_world) if session.cloud is not None and shown else 0
-        self.facts["points"].setText(f"{points:,} points" if points else "")
+        self.facts["points"].setText(tr("{count:,} points", count=points) if points else "")
         residual = self.residual_mm()
         self.facts["residual"].setText(
-            f"{length_text(1e-3 * residual, session.unit)} residual" if residual is not None else ""
+            tr("{length} residual", length=length_text(1e-3 * residual, session.unit)) if residual is not None else ""
         )
         for label in self.facts.values():
             label.setVisible(bool(label.text()))

@@ -23,6 +23,7 @@ from app.frame_axis import FrameAxis, Scale
 from app.playback import PlaybackClock
 from app.scale_legend import ScaleLegend
 from app.theme import Theme
+from app.translation import tr
 from app.units import length_text, scale_of
 
 __all__ = ["Strip", "Timeline"]
@@ -44,7 +45,7 @@ class Strip(FrameAxis):
         self._labelled: list[int] = []
         self._keys: list[int] = []
         self.unit = "mm"
-        self.setAccessibleName("Timeline")
+        self.setAccessibleName(tr("Timeline"))
 
     def sizeHint(self) -> QSize:
         """Room for ruler, residuals and cache bar."""
@@ -91,10 +92,10 @@ class Strip(FrameAxis):
             per_mm = scale_of(self.unit)[0] / 1000.0
             low, high = (f"{limit * per_mm:.2g}" for limit in (self._good_mm, self._bad_mm))
             colors = (theme.good, theme.warning, theme.danger)
-            found.append(Scale("Residual", colors, f"≤ {low}", f"≥ {high} {self.unit}"))
+            found.append(Scale(tr("Residual"), colors, f"≤ {low}", f"≥ {high} {self.unit}"))
         for frames, color, title in (
-            (self._cached, theme.border_strong, "in memory"),
-            (self._labelled, theme.good, "parts known"),
+            (self._cached, theme.border_strong, tr("in memory")),
+            (self._labelled, theme.good, tr("parts known")),
             (self._keys, theme.accent, "keyframe"),
         ):
             if frames:
@@ -108,8 +109,8 @@ class Strip(FrameAxis):
         measured = ""
         if residual is not None and np.isfinite(residual):
             measured = f", residual {length_text(1e-3 * residual, self.unit)}"
-        known = ", in memory" if frame in self._cached else ""
-        labelled = ", parts known" if frame in self._labelled else ""
+        known = tr(", in memory") if frame in self._cached else ""
+        labelled = tr(", parts known") if frame in self._labelled else ""
         key = ", keyframe" if frame in self._keys else ""
         return f"{super().describe(event)}{measured}{known}{labelled}{key}"
 
@@ -136,7 +137,7 @@ class Strip(FrameAxis):
         if left > _TITLE_FROM_PX:
             painter.setPen(QColor(theme.muted))
             painter.drawText(
-                QRectF(14, track.top(), left - 20, track.height()), Qt.AlignmentFlag.AlignVCenter, "Residual"
+                QRectF(14, track.top(), left - 20, track.height()), Qt.AlignmentFlag.AlignVCenter, tr("Residual")
             )
         self._paint_ruler(painter, step)
         painter.setPen(QPen(QColor(theme.window), 1.5))
@@ -198,16 +199,18 @@ class Timeline(QWidget):
         for speed in _SPEEDS:
             self.speed.addItem(f"{speed:g}×", speed)
         self.speed.setCurrentIndex(_SPEEDS.index(1.0))
-        self.speed.setToolTip("Playing speed")
-        self.speed.setAccessibleName("Playing speed")
+        self.speed.setToolTip(tr("Playing speed"))
+        self.speed.setAccessibleName(tr("Playing speed"))
         self.speed.currentIndexChanged.connect(self._on_speed)
         self.pace = QComboBox()
-        self.pace.addItem("Real time", "real time")
-        self.pace.addItem("Every frame", "every frame")
-        self.pace.setAccessibleName("Pace")
+        self.pace.addItem(tr("Real time"), "real time")
+        self.pace.addItem(tr("Every frame"), "every frame")
+        self.pace.setAccessibleName(tr("Pace"))
         self.pace.setToolTip(
-            "Real time keeps the recording's rate and drops frames that cannot be drawn in time.\n"
-            "Every frame shows each one, however long it takes."
+            tr(
+                "Real time keeps the recording's rate and drops frames that cannot be drawn in time.\n"
+                "Every frame shows each one, however long it takes."
+            )
         )
         self.pace.currentIndexChanged.connect(self._on_pace)
         row.addWidget(self._position, 1)
@@ -264,10 +267,20 @@ class Timeline(QWidget):
         self.clock.seek(frame)
         for strip in self._strips:
             strip.set_frame(frame)
-        dropped = f"  ·  {self.clock.dropped} dropped" if self.clock.dropped and self.clock.playing else ""
+        dropped = (
+            tr("  ·  {count} dropped", count=self.clock.dropped) if self.clock.dropped and self.clock.playing else ""
+        )
         seconds = frame / self._fps if self._fps else 0.0
         self._position.setText(
-            f"Frame {frame} / {self._count - 1}  ·  {seconds:.2f} s{dropped}" if self._count else "–"
+            tr(
+                "Frame {frame} / {last}  ·  {seconds:.2f} s{dropped}",
+                frame=frame,
+                last=self._count - 1,
+                seconds=seconds,
+                dropped=dropped,
+            )
+            if self._count
+            else "–"
         )
 
     @Slot()

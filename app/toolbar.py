@@ -6,6 +6,7 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import QSizePolicy, QToolBar, QToolButton, QWidget
 
 from app.commands import CommandTable
+from app.translation import tr
 
 __all__ = ["make_toolbar"]
 
@@ -13,12 +14,12 @@ _COMMANDS = (
     "open.recording", "open.fit", "-", "fit.start", "fit.pause", "fit.cancel", "-", "view.reset", "view.left",
     "view.right", "view.follow", "-", "export.fit", "screenshot", ">", "theme.light", "show.panel",
 )  # fmt: skip
-_TEXTS = {"open.recording": "Open", "open.fit": "Open fit", "fit.start": "Fit", "export.fit": "Export"}
+_TEXTS = {"open.recording": tr("Open"), "open.fit": tr("Open fit"), "fit.start": tr("Fit"), "export.fit": tr("Export")}
 
 
 def make_toolbar(commands: CommandTable) -> QToolBar:
     """Symbols, some with a short text; what follows ">" stands at the right."""
-    toolbar = QToolBar("Tools")
+    toolbar = QToolBar(tr("Tools"))
     toolbar.setMovable(False)
     toolbar.setIconSize(QSize(20, 20))
     toolbar.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.colormap import DEPTH
 from app.theme import Theme
+from app.translation import tr
 
 __all__ = ["CloudPreview"]
 
@@ -37,8 +38,8 @@ class CloudPreview(QWidget):
         self._last: QPointF | None = None
         self.setMinimumSize(300, 320)
         self.setCursor(Qt.CursorShape.OpenHandCursor)
-        self.setToolTip("Drag to turn")
-        self.setAccessibleName("Points of the recording with their size")
+        self.setToolTip(tr("Drag to turn"))
+        self.setAccessibleName(tr("Points of the recording with their size"))
 
     def sizeHint(self) -> QSize:
         """Room for a person."""
@@ -85,7 +86,7 @@ class CloudPreview(QWidget):
         painter.fillRect(self.rect(), QColor(self._theme.view_bottom))
         if not len(self._points):
             painter.setPen(QColor(self._theme.muted))
-            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "No points to show")
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, tr("No points to show"))
             return
         middle, extent = (self._low + self._high) / 2, np.maximum(self._high - self._low, 1e-6)
         radius = float(np.linalg.norm(extent)) / 2
@@ -137,7 +138,7 @@ class CloudPreview(QWidget):
     def _paint_sizes(self, painter: QPainter, x: Float[np.ndarray, "8"], y: Float[np.ndarray, "8"]) -> None:
         """Each size at an edge of the box that lies outside: height at the leftmost, the others at the lowest."""
         painter.setPen(QColor(self._theme.text))
-        for axis, name in enumerate(("wide", "tall", "deep")):
+        for axis, name in enumerate((tr("{length:.2f} m wide"), tr("{length:.2f} m tall"), tr("{length:.2f} m deep"))):
             edges = [(a, b) for a, b in _EDGES if _CORNERS[a][axis] != _CORNERS[b][axis]]
             if axis == 1:
                 a, b = min(edges, key=lambda edge: x[list(edge)].sum())
@@ -146,7 +147,7 @@ class CloudPreview(QWidget):
             length = math.hypot(x[a] - x[b], y[a] - y[b])
             if length < 24:
                 continue  # seen from its end
-            text = f"{self.size_m[axis]:.2f} m {name}"
+            text = name.format(length=self.size_m[axis])
             box = painter.fontMetrics().boundingRect(text)
             mx, my = (x[a] + x[b]) / 2, (y[a] + y[b]) / 2
             place = QPointF(mx - box.width() / 2, my + box.height() + 4)

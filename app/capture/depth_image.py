@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QLabel, QSizePolicy, QVBoxLayout, QWidget
 from app.capture.depth_frame import DepthFrame, Pixel
 from app.colormap import DEPTH
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["DepthImage", "Tool"]
 
@@ -40,7 +41,7 @@ class DepthImage(QWidget):
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._facts, self._readout = QLabel(""), QLabel("")
-        heading = QLabel("Depth image")
+        heading = QLabel(tr("Depth image"))
         heading.setObjectName("heading")
         head = QWidget()
         head.setObjectName("viewBar")
@@ -93,10 +94,10 @@ class DepthImage(QWidget):
         self._frame = frame
         self.bar.set_range(frame.range_m if frame is not None else None)
         if frame is None:
-            self._facts.setText("no image")
+            self._facts.setText(tr("no image"))
         else:
             kept, seen = int(frame.kept.sum()), int((frame.depth_m > 0).sum())
-            self._facts.setText(f"{kept:,} of {seen:,} readings kept")
+            self._facts.setText(tr("{kept:,} of {seen:,} readings kept", kept=kept, seen=seen))
         self._facts.setToolTip(self._facts.text())
         self.canvas.show_frame(frame)
 
@@ -110,16 +111,16 @@ class DepthImage(QWidget):
         """Put a pixel into words; `place` is where the pointer is if there is no reading."""
         if pixel is not None:
             x, y, z = pixel.point_camera
-            first = f"{pixel.depth_m:.3f} m at column {pixel.u}, row {pixel.v}"
-            first += "" if pixel.kept else " · not the subject"
-            self._readout.setText(f"{first}\ncamera x {x:+.3f}, y {y:+.3f}, z {z:.3f} m")
+            first = tr("{depth_m:.3f} m at column {u}, row {v}", depth_m=pixel.depth_m, u=pixel.u, v=pixel.v)
+            first += "" if pixel.kept else tr(" · not the subject")
+            self._readout.setText(tr("{first}\ncamera x {x:+.3f}, y {y:+.3f}, z {z:.3f} m", first=first, x=x, y=y, z=z))
         elif place is not None:
-            self._readout.setText(f"no reading at column {place[0]}, row {place[1]}")
+            self._readout.setText(tr("no reading at column {column}, row {row}", column=place[0], row=place[1]))
         else:
             hints = {
-                "look": "Point at the image to read a distance.",
-                "pick": "Click on the person to keep.",
-                "box": "Drag a rectangle around what to keep.",
+                "look": tr("Point at the image to read a distance."),
+                "pick": tr("Click on the person to keep."),
+                "box": tr("Drag a rectangle around what to keep."),
             }
             self._readout.setText(hints[self.canvas.tool])
 
@@ -264,7 +265,7 @@ class _ColorBar(QWidget):
         self._theme = THEMES["dark"]
         self._range_m: tuple[float, float] | None = None
         self.setFixedHeight(34)
-        self.setToolTip("Distance along the camera's axis, in metres")
+        self.setToolTip(tr("Distance along the camera's axis, in metres"))
 
     def set_theme(self, theme: Theme) -> None:
         self._theme = theme

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolBut
 
 from app.capture.findings_view import FindingsView
 from app.latest import Job, LatestWins
+from app.translation import tr
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class FactsCard(QFrame):
         self._active = False
         self._shown: DepthSequence | None = None
         self.setObjectName("card")
-        heading = QLabel("Recording")
+        heading = QLabel(tr("Recording"))
         heading.setObjectName("heading")
         # The heading takes no room that a warning leaves. The card must not be fixed: its height would be that of
         # values in one line.

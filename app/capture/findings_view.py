@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import QGridLayout, QLabel, QToolButton, QVBoxLayout
 
+from app.translation import tr
+
 if TYPE_CHECKING:
     from spams_core.data.doctor import Findings
 
@@ -42,8 +44,8 @@ class FindingsView(QVBoxLayout):
         self.setSpacing(7)
         self.more = QToolButton()
         self.more.setCheckable(True)
-        self.more.setText("More")
-        self.more.setToolTip("Show all that was found")
+        self.more.setText(tr("More"))
+        self.more.setToolTip(tr("Show all that was found"))
         self.more.toggled.connect(self._show_rows)
         self.more.hide()
         self.addLayout(self._grid)
@@ -60,6 +62,10 @@ class FindingsView(QVBoxLayout):
         self._show_rows()
         self.warn([] if findings is None else list(findings.warnings().values()))
 
+    def labels(self) -> list[QLabel]:
+        """Titles and texts of all rows, and the warnings: what the doctor says."""
+        return [*self._names.values(), *self.values.values(), self.problem]
+
     def warn(self, warnings: list[str]) -> None:
         """Show only these warnings."""
         self.problem.setText("\n\n".join(_OPTION.sub("", warning) for warning in warnings))
@@ -68,7 +74,7 @@ class FindingsView(QVBoxLayout):
     @Slot()
     def _show_rows(self, *_: object) -> None:
         unfolded = self.more.isChecked()
-        self.more.setText("Less" if unfolded else "More")
+        self.more.setText(tr("Less") if unfolded else tr("More"))
         self.more.setVisible(bool(self._told & set(self._folded)))
         for title, value in self.values.items():
             for label in (self._names[title], value):

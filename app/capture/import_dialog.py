@@ -28,6 +28,7 @@ from app.capture.cloud_preview import CloudPreview
 from app.capture.findings_view import FindingsView
 from app.latest import Job, LatestWins
 from app.theme import Theme
+from app.translation import tr
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -42,27 +43,27 @@ _QUIET_MS = 250
 
 _SCALES = (
     (0.001, "millimetres"),
-    (0.0002, "fifths of a millimetre"),
-    (0.00025, "quarters of a millimetre"),
-    (0.0001, "tenths of a millimetre"),
+    (0.0002, tr("fifths of a millimetre")),
+    (0.00025, tr("quarters of a millimetre")),
+    (0.0001, tr("tenths of a millimetre")),
     (0.01, "centimetres"),
     (1.0, "metres"),
 )
 _UP = (
-    ("recorded", "As recorded"),
-    ("floor", "As recorded, levelled by the floor"),
-    ("top", "The images' top"),
-    ("left", "The images' left side"),
-    ("right", "The images' right side"),
-    ("bottom", "The images' bottom"),
+    ("recorded", tr("As recorded")),
+    ("floor", tr("As recorded, levelled by the floor")),
+    ("top", tr("The images' top")),
+    ("left", tr("The images' left side")),
+    ("right", tr("The images' right side")),
+    ("bottom", tr("The images' bottom")),
 )
 _HELP = {
-    "scale": "Metres per unit of the depth images",
-    "fx": "Focal lengths in pixels",
-    "cx": "Principal point in pixels, counted in the images as they are stored",
-    "fps": "Frames per second",
-    "mirrored": "Turn the images back, left for right",
-    "up": "What is up in the world",
+    "scale": tr("Metres per unit of the depth images"),
+    "fx": tr("Focal lengths in pixels"),
+    "cx": tr("Principal point in pixels, counted in the images as they are stored"),
+    "fps": tr("Frames per second"),
+    "mirrored": tr("Turn the images back, left for right"),
+    "up": tr("What is up in the world"),
 }
 
 
@@ -95,15 +96,15 @@ class ImportDialog(QDialog):
         self._quiet.setSingleShot(True)
         self._quiet.setInterval(_QUIET_MS)
         self._quiet.timeout.connect(self._request)
-        self.setWindowTitle(f"Open {path.name}")
+        self.setWindowTitle(tr("Open {name}", name=path.name))
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.resize(940, 660)
         self.cloud = CloudPreview(theme)
         self.note = QLabel(note)
         self.note.setWordWrap(True)
         self.findings = FindingsView()
-        self.remember = QCheckBox(f"Keep this in {path.name}.subject.json")
-        self.remember.setToolTip("A file beside the recording, which the command line uses too")
+        self.remember = QCheckBox(tr("Keep this in {name}.subject.json", name=path.name))
+        self.remember.setToolTip(tr("A file beside the recording, which the command line uses too"))
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Open | QDialogButtonBox.StandardButton.Cancel)
         self.buttons.accepted.connect(self._accept)
         self.buttons.rejected.connect(self.reject)
@@ -150,7 +151,7 @@ class ImportDialog(QDialog):
                 ("fps", source.fps, 0.01),
             )
         }  # fmt: skip
-        self.mirrored = QCheckBox("Mirrored")
+        self.mirrored = QCheckBox(tr("Mirrored"))
         self.mirrored.setChecked(reading.mirrored)
         self.up = QComboBox()
         for value, title in _UP:
@@ -158,18 +159,18 @@ class ImportDialog(QDialog):
         self.up.setCurrentIndex(self.up.findData(reading.up))
         pairs = {"fx": ("fx", "fy"), "cx": ("cx", "cy")}
         self._initial = self._fields()
-        form.addRow("Metres per unit", self.scale)
-        for first, title in (("fx", "Focal length"), ("cx", "Principal point")):
+        form.addRow(tr("Metres per unit"), self.scale)
+        for first, title in (("fx", tr("Focal length")), ("cx", tr("Principal point"))):
             row = QHBoxLayout()
             row.setSpacing(8)
             for name in pairs[first]:
                 self.numbers[name].setToolTip(_HELP[first])
                 self.numbers[name].setAccessibleName(f"{title}, {name}")
                 row.addWidget(self.numbers[name], 1)
-            form.addRow(f"{title}, pixels", row)
-        form.addRow("Frames per second", self.numbers["fps"])
-        form.addRow("Up", self.up)
-        form.addRow("Images", self.mirrored)
+            form.addRow(tr("{name}, pixels", name=title), row)
+        form.addRow(tr("Frames per second"), self.numbers["fps"])
+        form.addRow(tr("Up"), self.up)
+        form.addRow(tr("Images"), self.mirrored)
         for name, widget in (("scale", self.scale), ("fps", self.numbers["fps"]), ("up", self.up)):
             widget.setToolTip(_HELP[name])
         self.mirrored.setToolTip(_HELP["mirrored"])

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QLabel, QToolButton, QVBoxLayout, QWidget
 
 from app.colormap import CONFIDENCE, UNSURE
 from app.session import Session
+from app.translation import tr
 
 __all__ = ["LabelsPanel"]
 
@@ -22,7 +23,7 @@ class LabelsPanel(QWidget):
     def __init__(self, session: Session, color: QAction, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        heading = QLabel("Body parts before the fit")
+        heading = QLabel(tr("Body parts before the fit"))
         heading.setObjectName("heading")
         self.facts = QLabel("")
         self.facts.setObjectName("muted")
@@ -30,7 +31,7 @@ class LabelsPanel(QWidget):
         button = QToolButton()
         button.setObjectName("outlined")
         button.setDefaultAction(color)
-        color.setIconText("Colour by Confidence")
+        color.setIconText(tr("Colour by Confidence"))
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextOnly)
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         steps = np.linspace(UNSURE, 1.0, 4)
@@ -58,11 +59,15 @@ class LabelsPanel(QWidget):
         known = cloud.confidences if cloud is not None else None
         if known is None or not len(known):
             fitted = self._session.fit is not None
-            self.facts.setText("Labels are those of the fit." if fitted else "Not labelled yet.")
+            self.facts.setText(tr("Labels are those of the fit.") if fitted else tr("Not labelled yet."))
         else:
             unsure = 100 * float((known < _FEW).mean())
             self.facts.setText(
-                f"Mean confidence {100 * float(known.mean()):.0f} %; {unsure:.0f} % of the points are below "
-                f"{100 * _FEW:.0f} %."
+                tr(
+                    "Mean confidence {mean:.0f} %; {unsure:.0f} % of the points are below {few:.0f} %.",
+                    mean=100 * float(known.mean()),
+                    unsure=unsure,
+                    few=100 * _FEW,
+                )
             )
         self.legend.setVisible(self._session.cloud_colors == "confidence" and known is not None)

@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QFileDialog
 
 from app.latest import Job, LatestWins
 from app.project.project_file import write_text
+from app.translation import tr
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -184,11 +185,11 @@ class SubjectEditing(QObject):
 
     def ask_save(self) -> None:
         """Where to keep the settings; beside the recording is suggested, and read again when it is opened."""
-        self._ask("Save the subject's settings", QFileDialog.AcceptMode.AcceptSave, self.save)
+        self._ask(tr("Save the subject's settings"), QFileDialog.AcceptMode.AcceptSave, self.save)
 
     def ask_load(self) -> None:
         """Which settings to use."""
-        self._ask("Load a subject's settings", QFileDialog.AcceptMode.AcceptOpen, self.load)
+        self._ask(tr("Load a subject's settings"), QFileDialog.AcceptMode.AcceptOpen, self.load)
 
     def save(self, path: Path) -> None:
         """Write the settings as JSON.
@@ -202,7 +203,7 @@ class SubjectEditing(QObject):
         if sequence is None or settings is None:
             return
         write_text(path, saved_text(sequence.name, SavedSettings(settings, sequence.reading)))
-        self._window.notify(f"Saved {path}")
+        self._window.notify(tr("Saved {path}", path=path))
 
     def load(self, path: Path) -> None:
         """Use settings that were saved; what is wrong with them is told by `refused`."""
@@ -215,7 +216,7 @@ class SubjectEditing(QObject):
             return
         if self.possible:
             self.use(saved.subject)
-            self._window.notify(f"Subject as in {path}")
+            self._window.notify(tr("Subject as in {path}", path=path))
 
     def _ask(self, title: str, mode: QFileDialog.AcceptMode, use: Callable[[Path], None]) -> None:
         sequence = self._window.session.sequence
@@ -224,7 +225,7 @@ class SubjectEditing(QObject):
         from spams_core.data.saved_settings import saved_path
 
         beside = saved_path(sequence.path)
-        dialog = QFileDialog(self._window, title, str(beside.parent), "Subject settings (*.json)")
+        dialog = QFileDialog(self._window, title, str(beside.parent), tr("Subject settings (*.json)"))
         dialog.setDefaultSuffix("json")
         dialog.setAcceptMode(mode)
         dialog.selectFile(beside.name)

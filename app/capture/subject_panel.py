@@ -22,16 +22,17 @@ from app.capture.depth_frame import DepthFrame
 from app.capture.range_slider import RangeSlider
 from app.capture.subject import SubjectEditing
 from app.theme import Theme
+from app.translation import tr
 
 __all__ = ["SubjectPanel"]
 
 _KEEP = (
-    ("all", "Everything that is left"),
-    ("largest", "The largest surface"),
-    ("moving", "What moves most"),
-    ("picked", "The picked person"),
+    ("all", tr("Everything that is left")),
+    ("largest", tr("The largest surface")),
+    ("moving", tr("What moves most")),
+    ("picked", tr("The picked person")),
 )
-_FILES = ("Reset", "Save…", "Load…")
+_FILES = (tr("Reset"), tr("Save…"), tr("Load…"))
 _REACH_M = 20.0
 
 
@@ -44,7 +45,7 @@ class SubjectPanel(QWidget):
         """`tools` work on the depth image; `files` reset, save and load."""
         super().__init__(parent)
         self._editing = editing
-        heading = QLabel("Subject")
+        heading = QLabel(tr("Subject"))
         heading.setObjectName("heading")
         self.counts = QLabel("")
         self.counts.setObjectName("muted")
@@ -56,25 +57,30 @@ class SubjectPanel(QWidget):
         self.keep = QComboBox()
         for value, title in _KEEP:
             self.keep.addItem(title, value)
-        self.keep.setToolTip("Which connected surface is the subject, after range, floor, background and box")
+        self.keep.setToolTip(tr("Which connected surface is the subject, after range, floor, background and box"))
         self.keep.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.keep.activated.connect(self._on_keep)
         self.range = RangeSlider()
-        self.range.setToolTip("Nearest and farthest distance that is kept")
-        self.near, self.far = (_metres(f"{name} distance that is kept") for name in ("Nearest", "Farthest"))
+        self.range.setToolTip(tr("Nearest and farthest distance that is kept"))
+        self.near, self.far = (
+            _metres(tr("{name} distance that is kept", name=name)) for name in (tr("Nearest"), tr("Farthest"))
+        )
         self.range.moved.connect(self._on_range)
         for field in (self.near, self.far):
             field.valueChanged.connect(self._on_range_typed)
-        self.floor = QCheckBox("Remove the floor")
-        self.floor.setToolTip("Find the floor and take away what is less than 3 cm above it")
-        self.background = QCheckBox("Remove what stands still")
-        self.background.setToolTip("Take away what is there in most frames; for a person who moves about")
-        self.boxed = QCheckBox("Only inside a box")
-        self.boxed.setToolTip("Keep what lies inside a box in the world, drawn in the input view")
+        self.floor = QCheckBox(tr("Remove the floor"))
+        self.floor.setToolTip(tr("Find the floor and take away what is less than 3 cm above it"))
+        self.background = QCheckBox(tr("Remove what stands still"))
+        self.background.setToolTip(tr("Take away what is there in most frames; for a person who moves about"))
+        self.boxed = QCheckBox(tr("Only inside a box"))
+        self.boxed.setToolTip(tr("Keep what lies inside a box in the world, drawn in the input view"))
         self.floor.toggled.connect(lambda on: editing.change(remove_floor=on))
         self.background.toggled.connect(lambda on: editing.change(remove_background=on))
         self.boxed.toggled.connect(self._on_boxed)
-        self.corners = [[_metres(f"{end} {axis} of the box, world") for end in ("Lowest", "Highest")] for axis in "xyz"]
+        self.corners = [
+            [_metres(tr("{end} {axis} of the box, world", end=end, axis=axis)) for end in (tr("Lowest"), tr("Highest"))]
+            for axis in "xyz"
+        ]
         box = QGridLayout()
         box.setHorizontalSpacing(6)
         for row, (axis, pair) in enumerate(zip("xyz", self.corners, strict=True)):
@@ -99,7 +105,7 @@ class SubjectPanel(QWidget):
         layout.addLayout(_row([_button(action) for action in tools]))
         layout.addWidget(self.problem)
         layout.addWidget(self.keep)
-        layout.addWidget(QLabel("Distance from the camera"))
+        layout.addWidget(QLabel(tr("Distance from the camera")))
         layout.addWidget(self.range)
         layout.addLayout(distances)
         for widget in (self.floor, self.background, self.boxed, self._box):
@@ -114,7 +120,7 @@ class SubjectPanel(QWidget):
         """Count what a frame keeps, and let the range reach over what it shows."""
         seen, kept = int((frame.depth_m > 0).sum()), int(frame.kept.sum())
         share = f" ({100 * kept / seen:.0f} %)" if seen else ""
-        self.counts.setText(f"{kept:,} of {seen:,} readings in this frame{share}")
+        self.counts.setText(tr("{kept:,} of {seen:,} readings in this frame{share}", kept=kept, seen=seen, share=share))
         near, far = frame.range_m
         limits = (max(0.0, round(near - 0.15, 1)), round(far + 0.15, 1))
         if limits != self.range.limits:
@@ -127,7 +133,7 @@ class SubjectPanel(QWidget):
         settings = self._editing.settings
         self.setEnabled(settings is not None)
         if settings is None:
-            self.counts.setText("Open a recording first.")
+            self.counts.setText(tr("Open a recording first."))
             return
         first, last = self.range.limits
         fields = (self.keep, self.near, self.far, self.floor, self.background, self.boxed)
@@ -207,7 +213,7 @@ def _metres(tip: str) -> QDoubleSpinBox:
     field.setSingleStep(0.05)
     field.setSuffix(" m")
     field.setKeyboardTracking(False)
-    field.setToolTip(f"{tip}, in metres")
+    field.setToolTip(tr("{tip}, in metres", tip=tip))
     return field
 
 

@@ -12,6 +12,7 @@ from app.capture.subject import SubjectEditing
 from app.commands import Command
 from app.panels.scrolling import scrolled
 from app.theme import Theme
+from app.translation import tr
 from app.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ __all__ = ["CaptureWorkspace"]
 class CaptureWorkspace(Workspace):
     """Look at the recording before it is fitted, and say who in it is the subject."""
 
-    id, title, hint = "capture", "Capture", "Look at the recording before it is fitted"
-    menu_title = "&Capture"
+    id, title, hint = "capture", tr("Capture"), tr("Look at the recording before it is fitted")
+    menu_title = tr("&Capture")
     columns = (True, False, False)
     panel: SubjectPanel | None = None
     labels: LabelsPanel | None = None
@@ -60,30 +61,30 @@ class CaptureWorkspace(Workspace):
             )  # fmt: skip
 
         return [
-            tool("pick", "capture.pick", "Pick the Person", "Click on the person in the depth image", "cursor"),
-            tool("box", "capture.box", "Draw a Box", "Drag a rectangle around what to keep", "selection"),
+            tool("pick", "capture.pick", tr("Pick the Person"), tr("Click on the person in the depth image"), "cursor"),
+            tool("box", "capture.box", tr("Draw a Box"), tr("Drag a rectangle around what to keep"), "selection"),
             Command(
-                "capture.confidence", "Colour Points by Confidence", self._color_by_confidence,
-                "Where the body parts are sure and where not, before any fit", "Shift+C", "gauge",
+                "capture.confidence", tr("Colour Points by Confidence"), self._color_by_confidence,
+                tr("Where the body parts are sure and where not, before any fit"), "Shift+C", "gauge",
                 lambda: not self._unsaid(),
                 lambda: self._window.session.cloud_colors == "confidence",
             ),
             Command(
-                "capture.reading", "How It Is Read…", self._window.documents.review,
-                "Depth scale, intrinsics, mirrored images and what is up; shows the points and their size", "",
+                "capture.reading", tr("How It Is Read…"), self._window.documents.review,
+                tr("Depth scale, intrinsics, mirrored images and what is up; shows the points and their size"), "",
                 "magnifying-glass", self._readable,
             ),
             Command(
-                "capture.reset", "Reset the Subject", subject.reset, "Keep what the recording's masks say", "",
+                "capture.reset", tr("Reset the Subject"), subject.reset, tr("Keep what the recording's masks say"), "",
                 "arrow-counter-clockwise", possible,
             ),
             Command(
-                "capture.save", "Save the Subject…", subject.ask_save,
-                "Keep these settings in a file; beside the recording they are used whenever it is opened", "",
+                "capture.save", tr("Save the Subject…"), subject.ask_save,
+                tr("Keep these settings in a file; beside the recording they are used whenever it is opened"), "",
                 "floppy-disk", possible,
             ),
             Command(
-                "capture.load", "Load a Subject…", subject.ask_load, "Use settings that were saved before", "",
+                "capture.load", tr("Load a Subject…"), subject.ask_load, tr("Use settings that were saved before"), "",
                 "folder-open", possible,
             ),
         ]  # fmt: skip
@@ -144,10 +145,10 @@ class CaptureWorkspace(Workspace):
         if session.cloud_colors == "confidence" or (cloud is not None and cloud.confidences is not None):
             return ""
         if cloud is None:
-            return "Open a recording first"
+            return tr("Open a recording first")
         if cloud.labels is not None:
-            return "The body parts of this frame came without confidences"
-        return "The body parts of this frame are not known yet"
+            return tr("The body parts of this frame came without confidences")
+        return tr("The body parts of this frame are not known yet")
 
     @Slot()
     def _on_confidence(self, *_: object) -> None:

@@ -25,10 +25,10 @@ from PySide6.QtWidgets import (
 from app.edit.codes_panel import SigmaSlider
 from app.edit.editor import Codes, Editor
 from app.edit.footer import UNTIL_SAVED
-from app.edit.state import EditState, Kind
+from app.edit.state import KIND_NAMES, KIND_TITLES, EditState, Kind
 from app.panels.scrolling import scrolled
 from app.theme import Theme
-from spams_core.resources import part_titles
+from app.translation import part_titles, tr
 
 if TYPE_CHECKING:
     from app.edit.editing import Editing
@@ -59,7 +59,9 @@ class BlendPanel(QWidget):
         layout = QVBoxLayout(content)
         layout.setContentsMargins(14, 12, 14, 12)
         layout.setSpacing(10)
-        hint = QLabel("Choose two bodies and walk from one to the other. The whole of another fit brings its motion.")
+        hint = QLabel(
+            tr("Choose two bodies and walk from one to the other. The whole of another fit brings its motion.")
+        )
         hint.setObjectName("muted")
         hint.setWordWrap(True)
         layout.addWidget(hint)
@@ -69,13 +71,15 @@ class BlendPanel(QWidget):
         for kind, slider in kinds:
             layout.addLayout(self._slider_row(kind, slider))
         way = QHBoxLayout()
-        label = QLabel("Way")
+        label = QLabel(tr("Way"))
         label.setObjectName("muted")
         self.way = QComboBox()
-        self.way.addItems(["Straight", "Around the mean body"])
+        self.way.addItems([tr("Straight"), tr("Around the mean body")])
         self.way.setToolTip(
-            "Straight passes close to the mean body when A and B differ much.\n"
-            "Around the mean body keeps what is between as unusual as A and B are."
+            tr(
+                "Straight passes close to the mean body when A and B differ much.\n"
+                "Around the mean body keeps what is between as unusual as A and B are."
+            )
         )
         self.way.currentIndexChanged.connect(self._on_way)
         way.addWidget(label)
@@ -85,11 +89,11 @@ class BlendPanel(QWidget):
         self._grid.setVerticalSpacing(4)
         self._grid.setColumnStretch(0, 1)
         layout.addLayout(self._grid)
-        self.reset = QPushButton("Back to the fit")
-        self.reset.setToolTip("Stop blending and show the body as it was fitted")
+        self.reset = QPushButton(tr("Back to the fit"))
+        self.reset.setToolTip(tr("Stop blending and show the body as it was fitted"))
         self.reset.clicked.connect(editing.reset)
-        self.bake = QPushButton("Save as animation…")
-        self.bake.setToolTip("Write the walk from A to where the sliders stand, as a fit or as meshes")
+        self.bake = QPushButton(tr("Save as animation…"))
+        self.bake.setToolTip(tr("Write the walk from A to where the sliders stand, as a fit or as meshes"))
         self.bake.clicked.connect(self.bake_requested)
         buttons = QHBoxLayout()
         buttons.addWidget(self.reset)
@@ -111,20 +115,20 @@ class BlendPanel(QWidget):
         row.setContentsMargins(10, 7, 7, 7)
         badge = QLabel(slot)
         badge.setObjectName("badge")
-        name = QLabel("not chosen")
+        name = QLabel(tr("not chosen"))
         self._names[slot] = name
         button = QToolButton()
-        button.setText("Set ▾")
-        button.setToolTip(f"Choose body {slot}")
+        button.setText(tr("Set ▾"))
+        button.setToolTip(tr("Choose body {slot}", slot=slot))
         button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QMenu(button)
         choices = {
-            "Body on screen": partial(self._take, slot, "screen"),
-            "Fitted body at the playhead": partial(self._take, slot, "frame"),
-            "This fit, all frames": partial(self._take, slot, "fit"),
-            "Mean body": partial(self._take, slot, "mean"),
-            "Random body": partial(self._take, slot, "random"),
-            "From another fit…": partial(self.other_fit_requested.emit, slot),
+            tr("Body on screen"): partial(self._take, slot, "screen"),
+            tr("Fitted body at the playhead"): partial(self._take, slot, "frame"),
+            tr("This fit, all frames"): partial(self._take, slot, "fit"),
+            tr("Mean body"): partial(self._take, slot, "mean"),
+            tr("Random body"): partial(self._take, slot, "random"),
+            tr("From another fit…"): partial(self.other_fit_requested.emit, slot),
         }
         for title, choose in choices.items():
             # Not menu.addAction(title, choose): the action that it looks up in C++ was seen to be another object.
@@ -139,12 +143,16 @@ class BlendPanel(QWidget):
         return card
 
     def _slider_row(self, kind: Kind, slider: SigmaSlider) -> QVBoxLayout:
-        title = kind.capitalize()
+        title = KIND_TITLES[kind]
         slider.setRange(0, _STEPS)
-        slider.setAccessibleName(f"{title} between A and B")
+        slider.setAccessibleName(tr("{name} between A and B", name=title))
         slider.setToolTip(
-            f"{title}: A at the left, B at the right; a double click returns to A. "
-            f"This changes the body on screen; {UNTIL_SAVED}."
+            tr(
+                "{name}: A at the left, B at the right; a double click returns to A. This changes "
+                "the body on screen; {until}.",
+                name=title,
+                until=UNTIL_SAVED,
+            )
         )
         slider.valueChanged.connect(partial(self._on_slider, kind, slider))
         slider.sliderReleased.connect(partial(self._on_slider, kind, slider))
@@ -177,7 +185,7 @@ class BlendPanel(QWidget):
             if widget is not None:
                 widget.deleteLater()
         self.checks = {"shape": [], "pose": []}
-        for column, text in enumerate(("Parts that go to B", "Shape", "Pose")):
+        for column, text in enumerate((tr("Parts that go to B"), tr("Shape"), tr("Pose"))):
             heading = QLabel(text)
             heading.setObjectName("heading" if column == 0 else "muted")
             self._grid.addWidget(heading, 0, column)
@@ -187,8 +195,14 @@ class BlendPanel(QWidget):
             for column, kind in enumerate(kinds):
                 box = QCheckBox()
                 box.setChecked(True)
-                box.setAccessibleName(f"{title}: {kind} goes to B")
-                box.setToolTip(f"Whether the {title.lower()}'s {kind} goes to B or stays at A")
+                box.setAccessibleName(tr("{name}: {kind} goes to B", name=title, kind=KIND_NAMES[kind]))
+                box.setToolTip(
+                    tr(
+                        "Whether the {lower}'s {kind} goes to B or stays at A",
+                        lower=title.lower(),
+                        kind=KIND_NAMES[kind],
+                    )
+                )
                 box.toggled.connect(partial(self._editing.choose_part, kind, row))
                 self._grid.addWidget(box, row + 1, column + 1, Qt.AlignmentFlag.AlignHCenter)
                 self.checks[kind].append(box)
@@ -209,7 +223,7 @@ class BlendPanel(QWidget):
         """Show what is chosen, telling no one."""
         bodies = {slot: self._editing.body(slot) for slot in self._names}
         for slot, body in bodies.items():
-            self._names[slot].setText(body.title if body is not None else "not chosen")
+            self._names[slot].setText(body.title if body is not None else tr("not chosen"))
         for slider, amount in ((self.shape_slider, state.shape_amount), (self.pose_slider, state.pose_amount)):
             slider.blockSignals(True)
             slider.setValue(round(amount * _STEPS))

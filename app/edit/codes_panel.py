@@ -24,10 +24,11 @@ from PySide6.QtWidgets import (
 )
 
 from app.edit.footer import UNTIL_SAVED
-from app.edit.state import EditState, Kind
+from app.edit.state import KIND_TITLES, EditState, Kind
 from app.panels.scrolling import scrolled
 from app.theme import THEMES, Theme
-from spams_core.resources import part_colors, part_titles
+from app.translation import part_titles, tr
+from spams_core.resources import part_colors
 
 if TYPE_CHECKING:
     from app.edit.editing import Editing
@@ -129,7 +130,7 @@ class SigmaScale(QWidget):
         super().__init__(parent)
         self._theme = THEMES["dark"]
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Standard deviations")
+        self.setAccessibleName(tr("Standard deviations"))
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
@@ -169,7 +170,7 @@ class CodesPanel(QWidget):
         self.pose_sliders: list[SigmaSlider] = []
         self._values: dict[SigmaSlider, QLabel] = {}
         self._scales: list[SigmaScale] = []
-        self._hint = QLabel("The sliders appear when the body model is loaded.")
+        self._hint = QLabel(tr("The sliders appear when the body model is loaded."))
         self._hint.setObjectName("muted")
         self._hint.setWordWrap(True)
         self._chips = QGridLayout()
@@ -201,37 +202,39 @@ class CodesPanel(QWidget):
         editing.model_changed.connect(self.set_model)
 
     def _make_tools(self) -> None:
-        self.symmetric = QCheckBox("Left and right alike")
+        self.symmetric = QCheckBox(tr("Left and right alike"))
         self.symmetric.setToolTip(
-            "What is done to an arm or a leg is done to the opposite one, mirrored. "
-            "The difference is mirrored, so limbs that differ go on differing."
+            tr(
+                "What is done to an arm or a leg is done to the opposite one, mirrored. "
+                "The difference is mirrored, so limbs that differ go on differing."
+            )
         )
         self.symmetric.toggled.connect(self._on_symmetric)
-        self.reset_part = QPushButton("Reset part")
-        self.reset_part.setToolTip("Return this part's sliders to the middle")
+        self.reset_part = QPushButton(tr("Reset part"))
+        self.reset_part.setToolTip(tr("Return this part's sliders to the middle"))
         self.reset_part.clicked.connect(lambda: self._editing.reset_part(self._part))
-        self.reset_all = QPushButton("Reset all")
-        self.reset_all.setToolTip("Return to the body as it was fitted")
+        self.reset_all = QPushButton(tr("Reset all"))
+        self.reset_all.setToolTip(tr("Return to the body as it was fitted"))
         self.reset_all.clicked.connect(self._editing.reset)
-        self.random = QPushButton("Randomise")
-        self.random.setToolTip("Draw deviations at random; the same seed gives the same body")
+        self.random = QPushButton(tr("Randomise"))
+        self.random.setToolTip(tr("Draw deviations at random; the same seed gives the same body"))
         self.random_menu = QMenu(self.random)
         choices: tuple[tuple[str, tuple[Kind, ...], bool], ...] = (
-            ("This part's shape", ("shape",), False), ("This part's pose", ("pose",), False),
-            ("Shape of all parts", ("shape",), True), ("Shape and pose of all parts", ("shape", "pose"), True),
+            (tr("This part's shape"), ("shape",), False), (tr("This part's pose"), ("pose",), False),
+            (tr("Shape of all parts"), ("shape",), True), (tr("Shape and pose of all parts"), ("shape", "pose"), True),
         )  # fmt: skip
         for title, kinds, everywhere in choices:
             action = QAction(title, self.random_menu)
             action.triggered.connect(partial(self._on_random, kinds, everywhere))
             self.random_menu.addAction(action)
         self.random.setMenu(self.random_menu)
-        self._seed_label = QLabel("Seed")
+        self._seed_label = QLabel(tr("Seed"))
         self._seed_label.setObjectName("muted")
         self.seed = QSpinBox()
         self.seed.setRange(0, 999_999)
         self.seed.setMinimumHeight(26)
-        self.seed.setToolTip("Counts up with each draw; undo and an earlier number repeat a body")
-        self.seed.setAccessibleName("Seed")
+        self.seed.setToolTip(tr("Counts up with each draw; undo and an earlier number repeat a body"))
+        self.seed.setAccessibleName(tr("Seed"))
 
     def _show_tools(self, shown: bool) -> None:
         for widget in (self.symmetric, self.reset_part, self.reset_all, self.random, self._seed_label, self.seed):
@@ -244,13 +247,13 @@ class CodesPanel(QWidget):
         _empty(self._chips)
         _empty(self._rows)
         self.parts, self.shape_sliders, self.pose_sliders, self._values, self._scales = [], [], [], {}, []
-        self._hint.setText("In standard deviations of the training bodies.")
+        self._hint.setText(tr("In standard deviations of the training bodies."))
         for index, (title, color) in enumerate(zip(part_titles(names), part_colors(names), strict=True)):
             chip = QPushButton(_dot(color), title)
             chip.setObjectName("chip")
             chip.setCheckable(True)
             chip.setAutoExclusive(True)
-            chip.setToolTip(f"Edit the {title.lower()}")
+            chip.setToolTip(tr("Edit the {lower}", lower=title.lower()))
             chip.clicked.connect(partial(self._select, index))
             self._chips.addWidget(chip, index // 2, index % 2)
             self.parts.append(chip)
@@ -260,7 +263,7 @@ class CodesPanel(QWidget):
             ("pose", self.pose_sliders, bench.pose_directions.shape[1]),
         )
         for kind, sliders, count in kinds:
-            heading, scale = QLabel(kind.capitalize()), SigmaScale()
+            heading, scale = QLabel(KIND_TITLES[kind]), SigmaScale()
             heading.setObjectName("heading")
             heading.setContentsMargins(0, 4, 0, 2)
             scale.set_theme(self._theme)
@@ -279,11 +282,16 @@ class CodesPanel(QWidget):
     def _add_row(self, row: int, kind: Kind, k: int, sliders: list[SigmaSlider]) -> None:
         slider, value = SigmaSlider(), QLabel("0.0 σ")
         slider.set_theme(self._theme)
-        slider.setAccessibleName(f"{kind.capitalize()} {k + 1}")
+        slider.setAccessibleName(f"{KIND_TITLES[kind]} {k + 1}")
         slider.setToolTip(
-            f"{kind.capitalize()} direction {k + 1} of this part, strongest first. Marks are standard deviations of "
-            "the training bodies; a double click returns to the middle. "
-            f"This changes the body on screen; {UNTIL_SAVED}."
+            tr(
+                "{kind} direction {number} of this part, strongest first. Marks are standard "
+                "deviations of the training bodies; a double click returns to the middle. This "
+                "changes the body on screen; {until}.",
+                kind=KIND_TITLES[kind],
+                number=k + 1,
+                until=UNTIL_SAVED,
+            )
         )
         slider.valueChanged.connect(partial(self._on_value, kind, k, slider))
         slider.sliderReleased.connect(partial(self._on_value, kind, k, slider))

@@ -11,9 +11,10 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from app.edit.editor import Codes, Editor
-from app.edit.state import EditState, Kind, Pin, PoseEdit, same_state
+from app.edit.state import KIND_NAMES, EditState, Kind, Pin, PoseEdit, same_state
 from app.edit.stored import StateSizes, state_from_data, state_to_data
 from app.session import Session
+from app.translation import tr
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -182,14 +183,14 @@ class Editing(QObject):
         other = self._editor.opposite_part(part) if self.symmetric else None
         if other is not None:
             new[other] = old[other] + self._editor.mirror(kind)[part] @ (new[part] - old[part])
-        self._change(self._with_sigma(kind, new), f"{kind} slider", dragging=dragging)
+        self._change(self._with_sigma(kind, new), tr("{kind} slider", kind=KIND_NAMES[kind]), dragging=dragging)
 
     def reset_part(self, part: int) -> None:
         """All deviations of a part to 0, and with `symmetric` those of the opposite one."""
         parts = [q for q in (part, self._editor.opposite_part(part) if self.symmetric else None) if q is not None]
         shape, pose = self.sigma("shape").copy(), self.sigma("pose").copy()
         shape[parts] = pose[parts] = 0.0
-        self._change(self._with_sigma("pose", pose, self._with_sigma("shape", shape)), "reset part")
+        self._change(self._with_sigma("pose", pose, self._with_sigma("shape", shape)), tr("reset part"))
 
     def randomise(self, kinds: Sequence[Kind], part: int | None, seed: int) -> None:
         """Draw deviations from a normal distribution, cut at 2.5; the same seed gives the same body.
@@ -216,7 +217,7 @@ class Editing(QObject):
         else:
             edit = dataclasses.replace(self.state.pose_edit(self._session.frame), shift=shift)
             state = self.state.with_pose_edit(self._session.frame, edit)
-        self._change(state, f"{kind} on the map", dragging=dragging)
+        self._change(state, tr("{kind} on the map", kind=KIND_NAMES[kind]), dragging=dragging)
 
     def take(self, slot: str, codes: Codes) -> None:
         """Put a body into slot A or B."""
@@ -248,7 +249,7 @@ class Editing(QObject):
     @Slot()
     def unpin(self) -> None:
         """Take the keyframe under the playhead away."""
-        self._change(self.state.without_key(self._session.frame), "remove keyframe")
+        self._change(self.state.without_key(self._session.frame), tr("remove keyframe"))
 
     def held(self, reach: int) -> EditState:
         """The state with which a pull begins: keyframes `reach` frames before and after hold what is there now.
@@ -272,22 +273,24 @@ class Editing(QObject):
 
     def add_pin(self, pin: Pin) -> None:
         """Keep a point where it is."""
-        self._change(dataclasses.replace(self.state, pins=(*self.state.pins, pin)), "pin a point")
+        self._change(dataclasses.replace(self.state, pins=(*self.state.pins, pin)), tr("pin a point"))
 
     def remove_pins(self, pins: Collection[Pin]) -> None:
         """Let points go; the body stays as it is."""
         rest = tuple(other for other in self.state.pins if other not in pins)
-        self._change(dataclasses.replace(self.state, pins=rest), "remove pin")
+        self._change(dataclasses.replace(self.state, pins=rest), tr("remove pin"))
 
     @Slot()
     def clear_pins(self) -> None:
         """Let all points go, in every frame."""
-        self._change(dataclasses.replace(self.state, pins=()), "clear pins")
+        self._change(dataclasses.replace(self.state, pins=()), tr("clear pins"))
 
     def hold_part(self, part: int, held: bool) -> None:
         """Whether a part stays where it is while others are pulled."""
         parts = set(self.state.held) | {part} if held else set(self.state.held) - {part}
-        self._change(dataclasses.replace(self.state, held=tuple(sorted(parts))), "hold part" if held else "free part")
+        self._change(
+            dataclasses.replace(self.state, held=tuple(sorted(parts))), tr("hold part") if held else tr("free part")
+        )
 
     @property
     def key_frames(self) -> list[int]:

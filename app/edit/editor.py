@@ -17,6 +17,7 @@ from app.edit.decoding import FULL_RESOLUTION, PREVIEW_RESOLUTION, BodyRequest, 
 from app.edit.state import Codes, EditState, Kind, edited_codes
 from app.latest import Job, LatestWins
 from app.session import EditedBody, Session
+from app.translation import tr
 from spams_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -164,7 +165,7 @@ class Editor(QObject):
     def mean_codes(self) -> Codes:
         """The middle of the training bodies."""
         assert self._bench is not None
-        return Codes("Mean body", self._bench.mean_shape, self._bench.mean_pose)
+        return Codes(tr("Mean body"), self._bench.mean_shape, self._bench.mean_pose)
 
     def random_codes(self, seed: int) -> Codes:
         """A body drawn from the training codes' distribution; its pose is the mean one."""
@@ -172,27 +173,27 @@ class Editor(QObject):
         assert bench is not None
         sigma = np.random.default_rng(seed).normal(size=bench.shape_directions.shape[1])
         shape = bench.mean_shape + np.einsum("k,qkd->qd", sigma, bench.shape_directions)
-        return Codes(f"Random body {seed}", shape.astype(np.float32), bench.mean_pose)
+        return Codes(tr("Random body {seed}", seed=seed), shape.astype(np.float32), bench.mean_pose)
 
     def fit_codes(self) -> Codes | None:
         """The open fit's body in all its poses; None without one, or where the model is another."""
         fit = self._session.fit
         if fit is None or self._session.live is not None or not same_codes(self._bench, fit):
             return None
-        return Codes("This fit, all frames", fit.shape_codes, fit.pose_codes[0], fit.pose_codes, fit.frame_indices)
+        return Codes(tr("This fit, all frames"), fit.shape_codes, fit.pose_codes[0], fit.pose_codes, fit.frame_indices)
 
     def fitted_codes(self, frame: int) -> Codes | None:
         """The fit's codes in the fitted frame nearest to a frame of the recording."""
         fit, row = self._session.fit, self._session.track_row(frame)
         if fit is None or row is None or self._session.live is not None or not same_codes(self._bench, fit):
             return None
-        return Codes(f"Fit, frame {int(fit.frame_indices[row])}", fit.shape_codes, fit.pose_codes[row])
+        return Codes(tr("Fit, frame {frame}", frame=int(fit.frame_indices[row])), fit.shape_codes, fit.pose_codes[row])
 
     def codes_on_screen(self) -> Codes | None:
         """What is shown now, edits included."""
         if self._bench is None or self._maps is None:
             return None
-        return Codes("Body on screen", *self.codes_at(self._session.frame))
+        return Codes(tr("Body on screen"), *self.codes_at(self._session.frame))
 
     def codes_at(self, frame: int) -> tuple[Float[np.ndarray, "Q Ds"], Float[np.ndarray, "Q Dp"]]:
         """Edited shape and pose codes of a frame."""

@@ -8,7 +8,8 @@ from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QAction, QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QToolButton, QVBoxLayout, QWidget
 
-from spams_core.resources import part_titles
+from app.edit.state import KIND_NAMES
+from app.translation import part_titles, tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["UNTIL_SAVED", "Footer", "unusual_text"]
 
-UNTIL_SAVED = "the fit stays as it is, and a new one is made by Save as New Fit"
+UNTIL_SAVED = tr("the fit stays as it is, and a new one is made by Save as New Fit")
 """What no slider of this workspace does."""
 
 _WARNING_MS = 60
@@ -36,16 +37,18 @@ class Footer(QWidget):
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._editing, self._editor = editing, editor
-        self.note = QLabel(f"Edits change the body on screen; {UNTIL_SAVED}.")
+        self.note = QLabel(tr("Edits change the body on screen; {until}.", until=UNTIL_SAVED))
         self.note.setObjectName("muted")
         self.note.setWordWrap(True)
         self.warning = QLabel()
         self.warning.setObjectName("problem")
         self.warning.setWordWrap(True)
         self.warning.setToolTip(
-            "The distance of a part's codes from the mean of the training bodies, in their principal directions and "
-            "their standard deviations (Mahalanobis), is larger than that of 99 % of the training bodies. "
-            "The model has not seen such a part; its surface may be wrong."
+            tr(
+                "The distance of a part's codes from the mean of the training bodies, in their principal directions "
+                "and their standard deviations (Mahalanobis), is larger than that of 99 % of the training bodies. "
+                "The model has not seen such a part; its surface may be wrong."
+            )
         )
         self.warning.hide()
         layout = QVBoxLayout(self)
@@ -54,7 +57,7 @@ class Footer(QWidget):
         layout.addWidget(self.warning)
         row = QHBoxLayout()
         row.setSpacing(2)
-        label = QLabel("Pose keyframe")
+        label = QLabel(tr("Pose keyframe"))
         label.setObjectName("muted")
         row.addWidget(label, 1)
         for action in keys:
@@ -73,12 +76,14 @@ class Footer(QWidget):
         self.reach.setMinimumHeight(26)
         self.reach.setPrefix("± ")
         self.reach.setSuffix(" frames")
-        self.reach.setSpecialValueText("all frames")
+        self.reach.setSpecialValueText(tr("all frames"))
         self.reach.setToolTip(
-            "How far a pull reaches in time: keyframes that many frames away hold what was there. "
-            "Without it a pull counts in all frames, or at the keyframe where there are some."
+            tr(
+                "How far a pull reaches in time: keyframes that many frames away hold what was there. "
+                "Without it a pull counts in all frames, or at the keyframe where there are some."
+            )
         )
-        self.reach.setAccessibleName("Reach of a pull in frames")
+        self.reach.setAccessibleName(tr("Reach of a pull in frames"))
         row.addWidget(self.reach)
         layout.addLayout(row)
         button = QToolButton()
@@ -125,8 +130,8 @@ def unusual_text(editing: Editing, editor: Editor) -> str:
         return ""
     titles = part_titles(bench.part_names)
     said = []
-    for kind, plane, codes in zip(("shape", "pose"), maps, editor.codes_at(editor.frame), strict=True):
+    for kind, plane, codes in zip(KIND_NAMES, maps, editor.codes_at(editor.frame), strict=True):
         far = [titles[q].lower() for q in plane.unusual(codes)]
         if far:
-            said.append(f"{kind} of {', '.join(far)}")
-    return f"Unlike 99 % of the training bodies: {'; '.join(said)}." if said else ""
+            said.append(tr("{kind} of {parts}", kind=KIND_NAMES[kind], parts=", ".join(far)))
+    return tr("Unlike 99 % of the training bodies: {why}.", why="; ".join(said)) if said else ""

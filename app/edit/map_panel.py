@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QSize
 from app.edit.footer import UNTIL_SAVED
 from app.edit.state import EditState, Kind
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 if TYPE_CHECKING:
     from app.edit.editing import Editing
@@ -55,8 +56,13 @@ class CodePlane(QWidget):
         self.setMinimumSize(220, 220)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.CrossCursor)
-        self.setAccessibleName("Map of the training bodies")
-        self.setToolTip(f"Each dot is a training body. Press or drag to move the body on screen there; {UNTIL_SAVED}.")
+        self.setAccessibleName(tr("Map of the training bodies"))
+        self.setToolTip(
+            tr(
+                "Each dot is a training body. Press or drag to move the body on screen there; {until}.",
+                until=UNTIL_SAVED,
+            )
+        )
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
@@ -199,12 +205,12 @@ class MapPanel(QWidget):
         self.plane = CodePlane()
         self.plane.set_theme(theme)
         self.kind = QComboBox()
-        self.kind.addItem("Shape", "shape")
-        self.kind.addItem("Pose", "pose")
-        self.kind.setToolTip("Which codes the map shows")
+        self.kind.addItem(tr("Shape"), "shape")
+        self.kind.addItem(tr("Pose"), "pose")
+        self.kind.setToolTip(tr("Which codes the map shows"))
         self.kind.currentIndexChanged.connect(self._on_kind)
-        self.back = QPushButton("Back")
-        self.back.setToolTip("Undo what the map moved; sliders and blend stay")
+        self.back = QPushButton(tr("Back"))
+        self.back.setToolTip(tr("Undo what the map moved; sliders and blend stay"))
         self.back.clicked.connect(self._on_back)
         self._about = QLabel()
         self._about.setObjectName("muted")
@@ -249,10 +255,17 @@ class MapPanel(QWidget):
         points = maps[self._index].points if maps is not None else np.zeros((0, 2))
         self.plane.set_training(points)
         what = "bodies" if self._shown == "shape" else "poses"
-        shown = f"{len(points):,} training {what}" if len(points) else "The map appears when the body model is loaded"
+        shown = (
+            tr("{count:,} training {what}", count=len(points), what=what)
+            if len(points)
+            else tr("The map appears when the body model is loaded")
+        )
         self._about.setText(
-            f"Grey: {shown}, along the two directions in which they differ most, in standard deviations. "
-            "Green: the fit. Blue: the body on screen; drag it."
+            tr(
+                "Grey: {shown}, along the two directions in which they differ most, in standard "
+                "deviations. Green: the fit. Blue: the body on screen; drag it.",
+                shown=shown,
+            )
         )
         self.show_state(self._editing.state)
 

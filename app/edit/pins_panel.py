@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.edit.state import EditState, Pin
-from spams_core.resources import part_titles
+from app.translation import part_titles, tr
 
 if TYPE_CHECKING:
     from app.edit.editing import Editing
@@ -45,28 +45,30 @@ class PinsPanel(QWidget):
         self._titles: list[str] = []
         self._shown: tuple[Pin, ...] | None = None
         hint = QLabel(
-            "While the surface is pulled, click a point of the body to pin it: other pulls leave it where it is. "
-            "Drag a pin to move it, click it to let it go."
+            tr(
+                "While the surface is pulled, click a point of the body to pin it: other pulls leave it where it is. "
+                "Drag a pin to move it, click it to let it go."
+            )
         )
         hint.setObjectName("muted")
         hint.setWordWrap(True)
         self.list = QListWidget()
-        self.list.setAccessibleName("Pinned points")
+        self.list.setAccessibleName(tr("Pinned points"))
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.list.itemActivated.connect(self._on_activated)
         self.list.itemSelectionChanged.connect(self._on_selection)
-        delete = QAction("Remove", self.list)
+        delete = QAction(tr("Remove"), self.list)
         delete.setShortcut(Qt.Key.Key_Delete)
         delete.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         delete.triggered.connect(self._remove)
         self.list.addAction(delete)
-        self.remove = QPushButton("Remove")
-        self.remove.setToolTip("Let the marked points go (Delete); the body stays as it is")
+        self.remove = QPushButton(tr("Remove"))
+        self.remove.setToolTip(tr("Let the marked points go (Delete); the body stays as it is"))
         self.remove.clicked.connect(self._remove)
-        self.clear = QPushButton("Clear")
-        self.clear.setToolTip("Let all points go, in every frame")
+        self.clear = QPushButton(tr("Clear"))
+        self.clear.setToolTip(tr("Let all points go, in every frame"))
         self.clear.clicked.connect(editing.clear_pins)
-        heading = QLabel("Parts that stay")
+        heading = QLabel(tr("Parts that stay"))
         heading.setObjectName("heading")
         self._grid = QGridLayout()
         self._grid.setVerticalSpacing(4)
@@ -96,7 +98,7 @@ class PinsPanel(QWidget):
         self._titles, self.parts, self._shown = part_titles(bench.part_names), [], None
         for q, title in enumerate(self._titles):
             box = QCheckBox(title)
-            box.setToolTip(f"The {title.lower()} stays where it is while other parts are pulled")
+            box.setToolTip(tr("The {lower} stays where it is while other parts are pulled", lower=title.lower()))
             box.toggled.connect(partial(self._editing.hold_part, q))
             self._grid.addWidget(box, q // 2, q % 2)
             self.parts.append(box)
@@ -115,8 +117,8 @@ class PinsPanel(QWidget):
         marked = [item.data(_PIN) for item in self.list.selectedItems()]
         self.list.clear()
         for pin in state.pins:
-            title = self._titles[pin.part] if pin.part < len(self._titles) else f"Part {pin.part + 1}"
-            item = QListWidgetItem(f"{title}, frame {pin.frame}")
+            title = self._titles[pin.part] if pin.part < len(self._titles) else tr("Part {number}", number=pin.part + 1)
+            item = QListWidgetItem(tr("{part}, frame {frame}", part=title, frame=pin.frame))
             item.setData(_PIN, pin)
             self.list.addItem(item)
             item.setSelected(any(pin is other for other in marked))

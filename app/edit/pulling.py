@@ -17,6 +17,7 @@ from app.edit.editor import Editor
 from app.edit.state import EditState, Pin
 from app.latest import Job, LatestWins
 from app.session import Session
+from app.translation import tr
 from spams_core.frames import enlargement, posed_from_world
 from spams_core.tasks.pull import pull, seam_points
 
@@ -250,7 +251,7 @@ class Puller(QObject):
             return
         if grip.part in grip.start.held:
             if not dragging:
-                self.refused.emit("This part stays where it is. Untick it under Pins to pull it.")
+                self.refused.emit(tr("This part stays where it is. Untick it under Pins to pull it."))
             return
         target = self._world(x, y, grip.depth)
         start = grip.start

@@ -22,6 +22,7 @@ from PySide6.QtWidgets import (
 from app.edit.state import same_state
 from app.free_names import free_path
 from app.settings_form import PathEdit
+from app.translation import tr
 from spams_core.progress import Progress, Task
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SaveDialog", "Saving"]
 
-_FORMATS = (("New fit", "fit"), ("PLY meshes", "ply"), ("OBJ meshes", "obj"))
+_FORMATS = ((tr("New fit"), "fit"), (tr("PLY meshes"), "ply"), (tr("OBJ meshes"), "obj"))
 _DEFAULT_FRAMES = 30
 
 
@@ -66,12 +67,12 @@ class SaveDialog(QDialog):
         said.setObjectName("muted")
         said.setWordWrap(True)
         form = QFormLayout()
-        form.addRow("New folder", self.path)
+        form.addRow(tr("New folder"), self.path)
         if walk:
-            form.addRow("As", self.format)
-            form.addRow("Frames", self.frames)
+            form.addRow(tr("As"), self.format)
+            form.addRow(tr("Frames"), self.frames)
         self.buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        save = self.buttons.addButton("Save", QDialogButtonBox.ButtonRole.AcceptRole)
+        save = self.buttons.addButton(tr("Save"), QDialogButtonBox.ButtonRole.AcceptRole)
         save.setObjectName("primary")
         self.buttons.accepted.connect(self._on_accept)
         self.buttons.rejected.connect(self.reject)
@@ -132,7 +133,8 @@ class Saving(QObject):
     def ask_fit(self, then: Callable[[], None] | None = None) -> None:
         """Where to write the open fit as it is edited; `then` is called once it is written as it is by then."""
         dialog = SaveDialog(
-            "Save the edited fit", "Every fitted frame with its edits, as a new fit. The open fit stays as it is.",
+            tr("Save the edited fit"),
+                tr("Every fitted frame with its edits, as a new fit. The open fit stays as it is."),
             self._free("edited"), walk=False, shape_moves=False, parent=self._window,
         )  # fmt: skip
         self._open(dialog, lambda path, *_: self.save_fit(path, then))
@@ -144,12 +146,12 @@ class Saving(QObject):
             return
         moves = motion.shape_codes.ndim == 3
         hint = (
-            "The shape changes on the way, and a fit has one shape: each frame becomes a mesh of its own."
+            tr("The shape changes on the way, and a fit has one shape: each frame becomes a mesh of its own.")
             if moves
-            else "The body stays where it stands at the playhead."
+            else tr("The body stays where it stands at the playhead.")
         )
         dialog = SaveDialog(
-            "Save the walk from A to B", hint, self._free("walk"), walk=True, shape_moves=moves, parent=self._window
+            tr("Save the walk from A to B"), hint, self._free("walk"), walk=True, shape_moves=moves, parent=self._window
         )
         self._open(dialog, self.save_walk)
 

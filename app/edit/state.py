@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float, Int
 
+from app.translation import tr
+
 if TYPE_CHECKING:
     from spams_core.tasks.code_map import CodeMap
     from spams_core.tasks.edit import Workbench
 
-__all__ = ["Codes", "EditState", "Key", "Kind", "Pin", "PoseEdit", "edited_codes", "same_state"]
+__all__ = [
+    "KIND_NAMES", "KIND_TITLES", "Codes", "EditState", "Key", "Kind", "Pin", "PoseEdit", "edited_codes", "same_state",
+]  # fmt: skip
 
 Kind = Literal["shape", "pose"]
+KIND_NAMES: dict[Kind, str] = {"shape": tr("shape"), "pose": tr("pose")}
+KIND_TITLES: dict[Kind, str] = {"shape": tr("Shape"), "pose": tr("Pose")}
 Shift = tuple[float, float]
 
 

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 from app.commands import Command
 from app.edit.saving import Saving
 from app.theme import Theme
+from app.translation import tr
 from app.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ __all__ = ["EditWorkspace"]
 class EditWorkspace(Workspace):
     """Shape and pose by hand."""
 
-    id, title, hint = "edit", "Edit", "Change shape and pose part by part, walk between two bodies"
-    menu_title = "&Edit"
+    id, title, hint = "edit", tr("Edit"), tr("Change shape and pose part by part, walk between two bodies")
+    menu_title = tr("&Edit")
     tabs: QTabWidget
     codes_panel: CodesPanel | None = None
     blend_panel: BlendPanel | None = None
@@ -56,49 +57,54 @@ class EditWorkspace(Workspace):
 
         return [
             Command(
-                "edit.reset", "Reset Shape and Pose", editing.reset, "Show the body as it was fitted", "Ctrl+R",
+                "edit.reset", tr("Reset Shape and Pose"), editing.reset, tr("Show the body as it was fitted"), "Ctrl+R",
                 "arrow-counter-clockwise", lambda: window.session.edited is not None,
             ),
             Command(
-                "edit.pin", "Pin Pose Edit at This Frame", editing.pin,
-                "Make this frame a keyframe: pose edits change evenly from one keyframe to the next", "I", "diamond",
+                "edit.pin", tr("Pin Pose Edit at This Frame"), editing.pin,
+                tr("Make this frame a keyframe: pose edits change evenly from one keyframe to the next"), "I",
+                "diamond",
                 lambda: editable() and not keyed(),
             ),
             Command(
-                "edit.unpin", "Remove Keyframe", editing.unpin, "Take the keyframe of this frame away", "Shift+I",
+                "edit.unpin", tr("Remove Keyframe"), editing.unpin, tr("Take the keyframe of this frame away"),
+                "Shift+I",
                 "trash", keyed,
             ),
             Command(
-                "edit.key_back", "Previous Keyframe", partial(self._go_to_key, -1), "Go to the keyframe before", ",",
+                "edit.key_back", tr("Previous Keyframe"), partial(self._go_to_key, -1),
+                tr("Go to the keyframe before"), ",",
                 "caret-double-left", lambda: any(frame < window.session.frame for frame in editing.key_frames),
             ),
             Command(
-                "edit.key_forward", "Next Keyframe", partial(self._go_to_key, 1), "Go to the keyframe after", ".",
+                "edit.key_forward", tr("Next Keyframe"), partial(self._go_to_key, 1), tr("Go to the keyframe after"),
+                ".",
                 "caret-double-right", lambda: any(frame > window.session.frame for frame in editing.key_frames),
             ),
             Command(
-                "edit.pull", "Pull the Surface", self._switch_pulling,
-                "Drag points of the body in the fit's view; its part follows", "G", "hand-grabbing",
+                "edit.pull", tr("Pull the Surface"), self._switch_pulling,
+                tr("Drag points of the body in the fit's view; its part follows"), "G", "hand-grabbing",
                 lambda: window.session.has_body and window.editor.workbench is not None,
                 lambda: self.puller is not None and self.puller.on,
             ),
             Command(
-                "edit.clear_pins", "Clear Pins", editing.clear_pins,
-                "Let all pinned points go, in every frame; the body stays as it is", "", "",
+                "edit.clear_pins", tr("Clear Pins"), editing.clear_pins,
+                tr("Let all pinned points go, in every frame; the body stays as it is"), "", "",
                 lambda: bool(editing.state.pins),
             ),
             Command(
-                "edit.save", "Save as New Fit…", self.saving.ask_fit, "Write all frames with their edits as a new fit",
+                "edit.save", tr("Save as New Fit…"), self.saving.ask_fit,
+                tr("Write all frames with their edits as a new fit"),
                 "", "floppy-disk", lambda: window.session.fit is not None and editing.state.changes_anything,
             ),
             Command(
-                "edit.walk", "Save Walk from A to B…", self.saving.ask_walk,
-                "Write the blend from A to where its sliders stand, as a fit or as meshes", "", "path",
+                "edit.walk", tr("Save Walk from A to B…"), self.saving.ask_walk,
+                tr("Write the blend from A to where its sliders stand, as a fit or as meshes"), "", "path",
                 lambda: editing.state.blending,
             ),
             Command(
-                "model.explore", "Explore the Body Model", window.documents.explore,
-                "Play with shape and pose without a recording", "", "sliders-horizontal",
+                "model.explore", tr("Explore the Body Model"), window.documents.explore,
+                tr("Play with shape and pose without a recording"), "", "sliders-horizontal",
                 lambda: window.jobs.fitting is None,
             ),
         ]  # fmt: skip
@@ -159,10 +165,10 @@ class EditWorkspace(Workspace):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         for panel, title, hint in (
-            (self.codes_panel, "Shape && pose", "Change shape and pose part by part"),
-            (self.blend_panel, "Blend", "Walk between two bodies"),
-            (self.map_panel, "Map", "Move among the training bodies"),
-            (self.pins_panel, "Pins", "Points and parts that stay while others are pulled"),
+            (self.codes_panel, tr("Shape && pose"), tr("Change shape and pose part by part")),
+            (self.blend_panel, tr("Blend"), tr("Walk between two bodies")),
+            (self.map_panel, tr("Map"), tr("Move among the training bodies")),
+            (self.pins_panel, tr("Pins"), tr("Points and parts that stay while others are pulled")),
         ):
             self.tabs.setTabToolTip(self.tabs.addTab(panel, title), hint)
         if window.editor.workbench is not None:

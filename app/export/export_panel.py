@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QTabWidget, QVBoxLayo
 
 from app.export.page import ExportKind, ExportPage
 from app.theme import Theme
+from app.translation import tr
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
@@ -68,11 +69,17 @@ class ExportPanel(QWidget):
         self.tabs.setVisible(known)
         self._rest.setVisible(not known)
         if fit is None or path is None:
-            self._title.setText("No fit open")
-            self._facts.setText("Open a fit, or fit the body to a recording; then it can be exported from here.")
+            self._title.setText(tr("No fit open"))
+            self._facts.setText(tr("Open a fit, or fit the body to a recording; then it can be exported from here."))
             return
         self._title.setText(path.name)
-        self._facts.setText(f"{fit.frame_count} fitted frames · {len(fit.vertex_parts):,} vertices")
+        self._facts.setText(
+            tr(
+                "{frame_count} fitted frames · {count:,} vertices",
+                frame_count=fit.frame_count,
+                count=len(fit.vertex_parts),
+            )
+        )
         for page in self.pages.values():
             page.set_fit(path)
 
@@ -84,12 +91,12 @@ class ExportPanel(QWidget):
             saved: The fit in which these edits were saved; None where they were not.
         """
         if saved is None:
-            self._edits_text.setText("The fit is written as it was fitted: your edits are not included.")
-            self.edits_button.setText("Save Edits as New Fit…")
-            self.edits_button.setToolTip("Write all frames with their edits as a new fit, to export that one")
+            self._edits_text.setText(tr("The fit is written as it was fitted: your edits are not included."))
+            self.edits_button.setText(tr("Save Edits as New Fit…"))
+            self.edits_button.setToolTip(tr("Write all frames with their edits as a new fit, to export that one"))
         else:
-            self._edits_text.setText(f"Your edits are in the fit {saved.name}. Open it to export them.")
-            self.edits_button.setText("Open the Edited Fit")
+            self._edits_text.setText(tr("Your edits are in the fit {name}. Open it to export them.", name=saved.name))
+            self.edits_button.setText(tr("Open the Edited Fit"))
             self.edits_button.setToolTip(str(saved))
         self.edits.setVisible(edited)
 

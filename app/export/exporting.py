@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject
 
 from app.export.page import ExportPage
 from app.panels.dialogs import ask
+from app.translation import tr
 from app.worker import TaskWorker
 
 if TYPE_CHECKING:
@@ -37,10 +38,12 @@ class Exporting(QObject):
             if not existing:
                 self._start(page, settings)
                 return
-            names, it = " and ".join(map(str, existing)), "it" if len(existing) == 1 else "them"
-            verb = "exists" if len(existing) == 1 else "exist"
+            names, one = tr(" and ").join(map(str, existing)), len(existing) == 1
             ask(
-                self._window, f"Replace {it}?", f"{names} {verb} already. Replace {it}?", "Replace", f"Keep {it}",
+                self._window, tr("Replace it?") if one else tr("Replace them?"),
+                tr("{names} exists already. Replace it?", names=names) if one
+                else tr("{names} exist already. Replace them?", names=names), tr("Replace"),
+                tr("Keep it") if one else tr("Keep them"),
                 partial(self._start, page, dataclasses.replace(settings, overwrite=True)),
             )  # fmt: skip
         except Exception as error:  # a slot never raises
@@ -52,7 +55,7 @@ class Exporting(QObject):
         worker = self._workers[page] = self._window.jobs.run_export(page.kind.run(settings))
         worker.progressed.connect(page.show_progress)
         worker.succeeded.connect(page.show_written)
-        worker.stopped.connect(partial(self._window.notify, "Export cancelled; nothing was written."))
+        worker.stopped.connect(partial(self._window.notify, tr("Export cancelled; nothing was written.")))
         worker.ended.connect(partial(self._on_ended, page))
         page.set_running(True)
 

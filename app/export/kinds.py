@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.export.page import ExportKind, spoken_bytes
 from app.jobs import run_task
+from app.translation import ntr, tr
 
 if TYPE_CHECKING:
     from app.export.pictures import RenderSettings
@@ -48,12 +49,18 @@ def mesh_kind(fit: Fit) -> ExportKind:
     return ExportKind(
         ExportSettings,
         ("program", "format", "frames", "fps", "out"),
-        {"format": format_titles(), "program": program_titles()},
+        {
+            "format": {name: tr(title) for name, title in format_titles().items()},
+            "program": {name: tr(title) for name, title in program_titles().items()},
+        },
         name,
         partial(_describe, fit),
         partial(run_task, "export"),
-        "Export",
-        {"frames": f"all {fit.frame_count}, or 0:10:2", "fps": f"{fit_fps(fit):g}, as recorded"},
+        tr("Export"),
+        {
+            "frames": tr("all {count}, or 0:10:2", count=fit.frame_count),
+            "fps": tr("{fps:g}, as recorded", fps=fit_fps(fit)),
+        },
         writes=written_paths,
         told=_told_of_rig,
         initial={"format": "ply"},
@@ -68,8 +75,12 @@ def _told_of_rig(path: Path) -> Sequence[str]:
     if told is None:
         return ()
     return (
-        f"Distance to the fit: {told['mean_mm']:.1f} mm on average, 95 % below {told['p95_mm']:.1f} mm, "
-        f"at most {told['max_mm']:.1f} mm",
+        tr(
+            "Distance to the fit: {mean_mm:.1f} mm on average, 95 % below {p95_mm:.1f} mm, at most {max_mm:.1f} mm",
+            mean_mm=told["mean_mm"],
+            p95_mm=told["p95_mm"],
+            max_mm=told["max_mm"],
+        ),
     )
 
 
@@ -88,8 +99,8 @@ def _describe(fit: Fit, settings: ExportSettings) -> Sequence[str]:
 
 def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     """Files, size, frames and duration, a line each."""
-    count = "1 file" if len(plan.files) == 1 else f"{len(plan.files)} files"
-    lines = [f"<b>{count}, about {spoken_bytes(plan.bytes)}</b>"]
+    size = spoken_bytes(plan.bytes)
+    lines = [f"<b>{ntr('{count} file, about {size}', '{count} files, about {size}', len(plan.files), size=size)}</b>"]
     numbered = [name for name in plan.files if name != "manifest.json"]
     others = [name for name in plan.files if name == "manifest.json"]
     if len(numbered) > _SHOWN_FILES:
@@ -97,10 +108,17 @@ def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     lines.append(", ".join([*numbered, *others]))
     first, last = plan.recording_frames[0], plan.recording_frames[-1]
     if len(plan.recording_frames) == 1:
-        lines.append(f"Frame {first} of the recording")
+        lines.append(tr("Frame {first} of the recording", first=first))
     else:
-        lines.append(f"{len(plan.recording_frames)} frames, {first} to {last} of the recording")
-        lines.append(f"{plan.seconds:.3g} s at {fps:g} fps")
+        lines.append(
+            tr(
+                "{count} frames, {first} to {last} of the recording",
+                count=len(plan.recording_frames),
+                first=first,
+                last=last,
+            )
+        )
+        lines.append(tr("{seconds:.3g} s at {fps:g} fps", seconds=plan.seconds, fps=fps))
     lines.append(plan.axes)
     return [*lines, plan.remark] if plan.remark else lines
 
@@ -122,16 +140,16 @@ def picture_kind(fit: Fit) -> ExportKind:
         RenderSettings,
         ("kind", "format", "frames", "speed", "width", "height", "view", "background"),
         {
-            "kind": {"sequence": "Video of the sequence", "turntable": "Turntable", "still": "Still"},
+            "kind": {"sequence": tr("Video of the sequence"), "turntable": tr("Turntable"), "still": tr("Still")},
             "format": {"mp4": "MP4", "gif": "GIF", "png": "PNG"},
-            "background": {"dark": "Dark", "light": "Light", "white": "White"},
-            "view": {"sensor": "Sensor's side", "back": "Behind", "left": "Left", "right": "Right"},
+            "background": {"dark": tr("Dark"), "light": tr("Light"), "white": tr("White")},
+            "view": {"sensor": tr("Sensor's side"), "back": tr("Behind"), "left": tr("Left"), "right": tr("Right")},
         },
         name,
         partial(_describe_pictures, fit),
         render_beside,
-        "Render",
-        {"frames": f"all {fit.frame_count}, or 0:10:2"},
+        tr("Render"),
+        {"frames": tr("all {count}, or 0:10:2", count=fit.frame_count)},
         _pictures_and_sidecar,
         amend=amend,
         command="python -m app.export.render",
@@ -151,12 +169,16 @@ def _describe_pictures(fit: Fit, settings: RenderSettings) -> Sequence[str]:
     count = len(plan.rows)
     size = count * settings.width * settings.height * _BYTES_PER_PIXEL[settings.format]
     first, last = (int(fit.frame_indices[row]) for row in (plan.rows[0], plan.rows[-1]))
-    shown = f"Frame {first}" if first == last else f"Frames {first} to {last}"
+    shown = (
+        tr("Frame {first}", first=first) if first == last else tr("Frames {first} to {last}", first=first, last=last)
+    )
     lines = [
-        f"<b>2 files, roughly {spoken_bytes(size)}</b>",
+        f"<b>{tr('2 files, roughly {size}', size=spoken_bytes(size))}</b>",
         f"{settings.out.name}, {sidecar_path(settings.out).name}",
-        f"{shown} of the recording",
+        tr("{shown} of the recording", shown=shown),
     ]
     if settings.kind != "still":
-        lines.append(f"{count} pictures, {plan.seconds:.3g} s at {plan.fps:.3g} fps")
+        lines.append(
+            tr("{count} pictures, {seconds:.3g} s at {fps:.3g} fps", count=count, seconds=plan.seconds, fps=plan.fps)
+        )
     return lines

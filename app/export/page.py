@@ -17,6 +17,7 @@ from app.free_names import free_path
 from app.panels.scrolling import scrolled
 from app.settings_form import PathEdit, SettingsForm
 from app.theme import Theme, icon
+from app.translation import ntr, tr
 from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
 
@@ -94,13 +95,13 @@ class ExportPage(QWidget):
         self._message = QLabel()
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop; nothing is written")
+        self.cancel_button = QPushButton(tr("Cancel"))
+        self.cancel_button.setToolTip(tr("Stop; nothing is written"))
         self.cancel_button.clicked.connect(self._on_cancel)
         self._progress = QWidget()
         self._result = QLabel()
         self._result.setWordWrap(True)
-        self.show_button = QPushButton("Show in Its Folder")
+        self.show_button = QPushButton(tr("Show in Its Folder"))
         self.show_button.clicked.connect(self._show_folder)
         self._result_card = _card(self._result, self.show_button)
         self._arrange()
@@ -208,7 +209,7 @@ class ExportPage(QWidget):
         if running:
             self._result_card.hide()
             self._bar.setRange(0, 0)
-            self._message.setText("Starting…")
+            self._message.setText(tr("Starting…"))
             self.cancel_button.setEnabled(True)
         else:
             self._on_form(not self.form.problem)
@@ -226,18 +227,24 @@ class ExportPage(QWidget):
         self._written = path
         files = [item for item in path.rglob("*") if item.is_file()] if path.is_dir() else [path]
         size = spoken_bytes(sum(item.stat().st_size for item in files))
-        count = f"{len(files)} files, " if path.is_dir() else ""
+        count = ntr("{count} file, ", "{count} files, ", len(files)) if path.is_dir() else ""
         place = html.escape(str(path))
         self._result.setText(
-            f"<b>Wrote {html.escape(path.name)}</b> · {count}{size}"
-            f"<br><span style='color:{self._theme.muted}'>{place}</span>"
+            tr(
+                "<b>Wrote {name}</b> · {count}{size}<br><span style='color:{muted}'>{place}</span>",
+                name=html.escape(path.name),
+                count=count,
+                size=size,
+                muted=self._theme.muted,
+                place=place,
+            )
             + "".join(f"<br>{html.escape(line)}" for line in self.kind.told(path))
         )
         self._result_card.show()
 
     @Slot()
     def _on_cancel(self) -> None:
-        self._message.setText("Cancelling…")
+        self._message.setText(tr("Cancelling…"))
         self.cancel_button.setEnabled(False)
         self.cancel_requested.emit()
 

@@ -18,6 +18,7 @@ from typing import IO, Any, Literal
 
 from tyro.conf import Positional
 
+from app.translation import tr
 from spams_core.errors import InputError
 from spams_core.progress import Progress, Task
 from spams_core.settings import parse_frames
@@ -149,7 +150,7 @@ def render_beside(settings: RenderSettings) -> Task[Path]:
     Raises:
         InputError: As the process says, or nothing can be written there.
     """
-    yield Progress(0, 0, "Start the renderer")
+    yield Progress(0, 0, tr("Start the renderer"))
     try:
         settings.out.parent.mkdir(parents=True, exist_ok=True)
         work = Path(tempfile.mkdtemp(prefix=f".{settings.out.name}-", dir=settings.out.parent))
@@ -198,7 +199,7 @@ def _read(output: IO[str], lines: queue.Queue[str | None]) -> None:
 
 def _follow(lines: queue.Queue[str | None]) -> Task[None]:
     """What the process reports, and the last report again while it says nothing, so that a cancel is heard."""
-    last = Progress(0, 0, "Start the renderer")
+    last = Progress(0, 0, tr("Start the renderer"))
     while True:
         try:
             line = lines.get(timeout=_POLL_S)

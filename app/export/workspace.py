@@ -9,6 +9,7 @@ from PySide6.QtCore import Slot
 from PySide6.QtWidgets import QWidget
 
 from app.theme import Theme
+from app.translation import tr
 from app.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ __all__ = ["ExportWorkspace"]
 class ExportWorkspace(Workspace):
     """Take meshes, animations and pictures along."""
 
-    id, title, hint = "export", "Export", "Take meshes, animations and pictures along"
-    menu_title = "E&xport"
+    id, title, hint = "export", tr("Export"), tr("Take meshes, animations and pictures along")
+    menu_title = tr("E&xport")
     panel: ExportPanel | None = None
 
     def menu(self) -> tuple[str, ...]:
@@ -53,8 +54,8 @@ class ExportWorkspace(Workspace):
                 from app.export.kinds import mesh_kind, picture_kind
 
                 for name, title, hint, make in (
-                    ("meshes", "Meshes && data", "Meshes, animations and arrays for other programs", mesh_kind),
-                    ("pictures", "Pictures && video", "Stills, turntables and videos", picture_kind),
+                    ("meshes", tr("Meshes && data"), tr("Meshes, animations and arrays for other programs"), mesh_kind),
+                    ("pictures", tr("Pictures && video"), tr("Stills, turntables and videos"), picture_kind),
                 ):
                     if name in panel.pages:
                         panel.pages[name].kind = make(fit)

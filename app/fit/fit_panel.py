@@ -31,6 +31,7 @@ from app.fit.weights import WeightsEditor
 from app.panels.scrolling import scrolled
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
+from app.translation import tr
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FitPanel"]
 
-_NO_CURVE = "The loss curve appears here while a fit runs."
+_NO_CURVE = tr("The loss curve appears here while a fit runs.")
 
 
 class _Tabs(QTabWidget):
@@ -64,37 +65,37 @@ class FitPanel(QWidget):
         self._theme, self._queue = theme, queue
         self._is_running = self._possible = False
         self.form: SettingsForm | None = None
-        self._title = QLabel("No recording open")
+        self._title = QLabel(tr("No recording open"))
         self._title.setObjectName("heading")
-        self._facts = QLabel("Open one to fit a body to it.")
+        self._facts = QLabel(tr("Open one to fit a body to it."))
         self._facts.setObjectName("muted")
         self._facts.setWordWrap(True)
         self._form_place = QVBoxLayout()
-        self._loading = QLabel("Loading the numerics…")
+        self._loading = QLabel(tr("Loading the numerics…"))
         self._loading.setObjectName("muted")
         self._form_place.addWidget(self._loading)
 
-        self.fit_button = QPushButton("Fit the body")
+        self.fit_button = QPushButton(tr("Fit the body"))
         self.fit_button.setObjectName("primary")
         self.fit_button.setMinimumHeight(32)
-        self.fit_button.setToolTip("Fit the body model to the recording (F5)")
+        self.fit_button.setToolTip(tr("Fit the body model to the recording (F5)"))
         self.fit_button.clicked.connect(self.fit_requested)
-        self.enqueue_button = QPushButton("Add to the queue")
+        self.enqueue_button = QPushButton(tr("Add to the queue"))
         self.enqueue_button.setMinimumHeight(32)
-        self.enqueue_button.setToolTip("Fit with these settings after the other fits of the queue (Shift+F5)")
+        self.enqueue_button.setToolTip(tr("Fit with these settings after the other fits of the queue (Shift+F5)"))
         self.enqueue_button.clicked.connect(self.enqueue_requested)
         self.next_button = QToolButton()
-        self.next_button.setText("Settings of the next fit")
-        self.next_button.setToolTip("Prepare another fit while this one runs")
+        self.next_button.setText(tr("Settings of the next fit"))
+        self.next_button.setToolTip(tr("Prepare another fit while this one runs"))
         self.next_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.next_button.setCheckable(True)
         self.next_button.toggled.connect(self._show_form)
-        self.pause_button = QPushButton("Pause")
+        self.pause_button = QPushButton(tr("Pause"))
         self.pause_button.setCheckable(True)
-        self.pause_button.setToolTip("Rest after this iteration; nothing is lost")
+        self.pause_button.setToolTip(tr("Rest after this iteration; nothing is lost"))
         self.pause_button.clicked.connect(self.pause_requested)
-        self.cancel_button = QPushButton("Cancel")
-        self.cancel_button.setToolTip("Stop; nothing is written (Ctrl+.)")
+        self.cancel_button = QPushButton(tr("Cancel"))
+        self.cancel_button.setToolTip(tr("Stop; nothing is written (Ctrl+.)"))
         self.cancel_button.clicked.connect(self.cancel_requested)
         self._message = QLabel()
         self._message.setTextFormat(Qt.TextFormat.PlainText)
@@ -149,14 +150,14 @@ class FitPanel(QWidget):
         self.tabs = _Tabs()
         self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
         self.tabs.setDocumentMode(True)
-        self.tabs.addTab(progress, "Loss")
-        self.tabs.addTab(self.queue_panel, "Queue")
-        self.tabs.addTab(self.runs_panel, "Runs")
-        self.tabs.addTab(self.refit_panel, "Refit")
-        self.tabs.setTabToolTip(0, "Loss terms over the iterations, and their weights while a fit runs")
-        self.tabs.setTabToolTip(1, "Fits that run one after another")
-        self.tabs.setTabToolTip(2, "All fits of this recording, to open, rename and compare")
-        self.tabs.setTabToolTip(3, "Fit some frames of the open fit anew")
+        self.tabs.addTab(progress, tr("Loss"))
+        self.tabs.addTab(self.queue_panel, tr("Queue"))
+        self.tabs.addTab(self.runs_panel, tr("Runs"))
+        self.tabs.addTab(self.refit_panel, tr("Refit"))
+        self.tabs.setTabToolTip(0, tr("Loss terms over the iterations, and their weights while a fit runs"))
+        self.tabs.setTabToolTip(1, tr("Fits that run one after another"))
+        self.tabs.setTabToolTip(2, tr("All fits of this recording, to open, rename and compare"))
+        self.tabs.setTabToolTip(3, tr("Fit some frames of the open fit anew"))
         self._queue.changed.connect(self._count_queue)
         start = QHBoxLayout()
         start.addWidget(self.fit_button, 1)
@@ -209,14 +210,21 @@ class FitPanel(QWidget):
         if self.form is not None:
             self.form.setVisible(sequence is not None)
         if sequence is None:
-            self._title.setText("No recording open")
-            self._facts.setText("Open one to fit a body to it.")
+            self._title.setText(tr("No recording open"))
+            self._facts.setText(tr("Open one to fit a body to it."))
             return
         camera = sequence.camera
-        truth = " · ground truth" if sequence.read_ground_truth else ""
+        truth = tr(" · ground truth") if sequence.read_ground_truth else ""
         self._title.setText(sequence.name)
         self._facts.setText(
-            f"{sequence.frame_count} frames · {camera.width} × {camera.height} · {sequence.fps:g} fps{truth}"
+            tr(
+                "{frame_count} frames · {width} × {height} · {fps:g} fps{truth}",
+                frame_count=sequence.frame_count,
+                width=camera.width,
+                height=camera.height,
+                fps=sequence.fps,
+                truth=truth,
+            )
         )
 
     def show_fit(self, fit: Fit | None, place: str) -> None:
@@ -230,11 +238,18 @@ class FitPanel(QWidget):
         if fit is None:
             return
         seconds = fit.manifest.get("seconds_per_frame")
-        spent = f" · {seconds:.1f}&nbsp;s&nbsp;each" if isinstance(seconds, (int, float)) else ""
+        spent = tr(" · {seconds:.1f}&nbsp;s&nbsp;each", seconds=seconds) if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
-            f"<b>{residual:.1f} mm</b> median · {fit.frame_count}&nbsp;frames{spent}"
-            f"<br><span style='color:{self._theme.muted}'>{place}</span>"
+            tr(
+                "<b>{residual:.1f} mm</b> median · {frame_count}&nbsp;frames{spent}<br><span "
+                "style='color:{muted}'>{place}</span>",
+                residual=residual,
+                frame_count=fit.frame_count,
+                spent=spent,
+                muted=self._theme.muted,
+                place=place,
+            )
         )
         if fit.loss_history.size:
             self.plot.show_history(fit.loss_names, fit.loss_history)
@@ -258,11 +273,11 @@ class FitPanel(QWidget):
         self.weights.setVisible(running)
         if running:
             self.plot.clear()
-            self._plot_hint.setText("The loss curve begins with the first step.")
+            self._plot_hint.setText(tr("The loss curve begins with the first step."))
             self._plot_stack.setCurrentWidget(self._plot_hint)
             self._result_card.hide()
             self._bar.setRange(0, 0)
-            self._message.setText("Starting…")
+            self._message.setText(tr("Starting…"))
             self._left.setText("")
             self.show_paused(False)
             self.cancel_button.setEnabled(True)
@@ -287,7 +302,9 @@ class FitPanel(QWidget):
     @Slot()
     def _count_queue(self) -> None:
         waiting = len(self._queue.waiting)
-        self.tabs.setTabText(self.tabs.indexOf(self.queue_panel), f"Queue ({waiting})" if waiting else "Queue")
+        self.tabs.setTabText(
+            self.tabs.indexOf(self.queue_panel), tr("Queue ({waiting})", waiting=waiting) if waiting else tr("Queue")
+        )
 
     def show_progress(self, run: QueuedRun) -> None:
         """Message, bar and time left, of this run and of all that follow."""
@@ -301,21 +318,24 @@ class FitPanel(QWidget):
         left, waiting = run.left_s, len(self._queue.waiting)
         told = [f"{report.step} / {report.total}"] if counted else []
         if left is not None and counted:
-            told.append(f"{spoken(left)} left")
+            told.append(tr("{time} left", time=spoken(left)))
         if waiting:
             together = self._queue.left_s()
-            told.append(f"{waiting} waiting" + (f", {spoken(together)} for all" if together is not None else ""))
+            told.append(
+                tr("{count} waiting", count=waiting)
+                + (tr(", {time} for all", time=spoken(together)) if together is not None else "")
+            )
         self._left.setText("  ·  ".join(told))
 
     def show_cancelling(self) -> None:
         """Say that the click was seen."""
-        self._message.setText("Cancelling…")
+        self._message.setText(tr("Cancelling…"))
         self.cancel_button.setEnabled(False)
 
     @Slot(bool)
     def show_paused(self, paused: bool) -> None:
         """Label of the pause button, and a watch that rests."""
-        self.pause_button.setText("Resume" if paused else "Pause")
+        self.pause_button.setText(tr("Resume") if paused else tr("Pause"))
         self.pause_button.setIcon(icon("play" if paused else "pause", self._theme))
         self.pause_button.setChecked(paused)
 

@@ -13,6 +13,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.run_list import RunList
+from app.translation import tr
 from spams_core.errors import InputError
 from spams_core.settings import field_help, parse_frames
 
@@ -186,7 +187,7 @@ class Fitting(QObject):
             if sequence is not None and sequence.path == run.settings.sequence:
                 window.jobs.show_live = True
             else:
-                window.notify("This fit is of another recording. Open that one to watch it.")
+                window.notify(tr("This fit is of another recording. Open that one to watch it."))
 
     @Slot(str, float)
     def set_weight(self, name: str, value: float) -> None:
@@ -227,9 +228,15 @@ class Fitting(QObject):
         window.session.live = None
         self._suggest_output()
         window.preferences.add_recent(path)
-        window.notify(f"Fitted {fit.frame_count} frames; saved in {path}")
+        window.notify(tr("Fitted {frame_count} frames; saved in {path}", frame_count=fit.frame_count, path=path))
         if window.edit_workspace.saving.unsaved:
-            window.notify(f"Fitted {fit.frame_count} frames. {path.name} is among the runs; the open fit has edits.")
+            window.notify(
+                tr(
+                    "Fitted {frame_count} frames. {name} is among the runs; the open fit has edits.",
+                    frame_count=fit.frame_count,
+                    name=path.name,
+                )
+            )
         elif window.jobs.show_live:
             self.show(fit, path)
             self.finished.emit(fit)

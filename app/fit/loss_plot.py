@@ -12,6 +12,7 @@ from PySide6.QtCore import QTimer, Slot
 from PySide6.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["LossPlot", "term_title"]
 
@@ -23,7 +24,7 @@ _SMALLEST = 1e-4
 def term_title(name: str) -> str:
     """How the window writes a loss term or its weight."""
     title = name.removesuffix("_weight").replace("_", " ")
-    return "ICP" if title == "icp" else title.capitalize()
+    return tr("ICP" if title == "icp" else title.capitalize())
 
 
 class LossPlot(QWidget):
@@ -47,7 +48,7 @@ class LossPlot(QWidget):
         self._legend = QLabel()
         self._legend.setObjectName("muted")
         self._legend.setWordWrap(True)
-        self._plot.setToolTip("Terms of the energy over the iterations, on a logarithmic scale")
+        self._plot.setToolTip(tr("Terms of the energy over the iterations, on a logarithmic scale"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2)
@@ -134,7 +135,7 @@ class LossPlot(QWidget):
             )
         )
         told = [
-            f"<p><b>{term_title(setting)}</b>: {escape(text)}</p>"
+            f"<p><b>{term_title(setting)}</b>: {escape(tr(text))}</p>"
             for setting, text in self._help.items()
             if setting.endswith("_weight") and any(setting.endswith(f"{name}_weight") for name in self._curves)
         ]

@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from app.fit.time_left import TimeLeft
 from app.jobs import Jobs
+from app.translation import ntr
 from spams_core.errors import InputError
 from spams_core.progress import Progress
 
@@ -124,7 +125,7 @@ class FitQueue(QObject):
     def told(self) -> str:
         """What would be lost, for the question before the window closes."""
         count = len(self.waiting)
-        return f"{count} {'fit waits' if count == 1 else 'fits wait'} in the queue. " if count else ""
+        return ntr("{count} fit waits in the queue. ", "{count} fits wait in the queue. ", count) if count else ""
 
     def remove(self, run: QueuedRun) -> None:
         """Take out a run that waits or is over; the one in progress is cancelled instead."""

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.time_left import spoken
 from app.theme import Theme, icon
+from app.translation import ntr, tr
 
 __all__ = ["QueuePanel"]
 
@@ -37,11 +38,11 @@ class QueuePanel(QWidget):
         self._queue, self._theme = queue, theme
         self.list = QTreeWidget()
         self.list.setColumnCount(2)
-        self.list.setHeaderLabels(["Save to", "State"])
+        self.list.setHeaderLabels([tr("Save to"), tr("State")])
         self.list.setRootIsDecorated(False)
         self.list.setUniformRowHeights(True)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.list.setAccessibleName("Queue of fits")
+        self.list.setAccessibleName(tr("Queue of fits"))
         self.list.setMinimumHeight(48)
         self.list.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         header = self.list.header()
@@ -54,14 +55,14 @@ class QueuePanel(QWidget):
         self._note.setObjectName("muted")
         self._note.setWordWrap(True)
         self._note.setTextFormat(Qt.TextFormat.PlainText)
-        self.start_button = QPushButton("Start")
-        self.start_button.setToolTip("Run the waiting fits one after another")
+        self.start_button = QPushButton(tr("Start"))
+        self.start_button.setToolTip(tr("Run the waiting fits one after another"))
         self.start_button.clicked.connect(queue.start)
         self.up_button, self.down_button, self.remove_button = QToolButton(), QToolButton(), QToolButton()
         for button, hint, act in (
-            (self.up_button, "Earlier", lambda: self._move(-1)),
-            (self.down_button, "Later", lambda: self._move(1)),
-            (self.remove_button, "Take out of the queue; a running fit is cancelled", self._remove),
+            (self.up_button, tr("Earlier"), lambda: self._move(-1)),
+            (self.down_button, tr("Later"), lambda: self._move(1)),
+            (self.remove_button, tr("Take out of the queue; a running fit is cancelled"), self._remove),
         ):
             button.setToolTip(hint)
             button.setAccessibleName(hint)
@@ -119,7 +120,9 @@ class QueuePanel(QWidget):
         for run in self._queue.runs:
             item = QTreeWidgetItem([run.out.name, ""])
             item.setData(0, _RUN, run)
-            tip = f"{run.settings.sequence}\n→ {run.out}\n{run.settings.preset}, {run.frame_count} frames"
+            tip = f"{run.settings.sequence}\n→ {run.out}\n{run.settings.preset}, " + ntr(
+                "{count} frame", "{count} frames", run.frame_count
+            )
             item.setToolTip(0, tip + (f"\n{run.reason}" if run.reason else ""))
             self.list.addTopLevelItem(item)
             self._show_state(item, run)
@@ -133,7 +136,7 @@ class QueuePanel(QWidget):
         if run.state == "running":
             share = 100 * run.report.step / max(1, run.report.total) if run.report is not None else 0
             paused = run.time is not None and run.time.paused
-            text = f"{'paused' if paused else 'running'} {share:.0f} %"
+            text = tr("paused {share:.0f} %", share=share) if paused else tr("running {share:.0f} %", share=share)
         elif run.state == "done" and run.seconds is not None:
             text = f"done, {spoken(run.seconds)}"
         colors = {"failed": self._theme.danger, "done": self._theme.good, "running": self._theme.accent}
@@ -158,7 +161,7 @@ class QueuePanel(QWidget):
         if run is not None and run.reason:
             self._note.setText(run.reason)
         elif not queue.runs:
-            self._note.setText("“Add to the queue” above puts a fit with these settings here.")
+            self._note.setText(tr("“Add to the queue” above puts a fit with these settings here."))
         else:
             self._note.setText("")
         self._note.setVisible(bool(self._note.text()))

@@ -6,7 +6,7 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from app.theme import Theme, icon
-from spams_core.resources import part_titles
+from app.translation import part_titles, tr
 
 __all__ = ["RefitPanel"]
 
@@ -19,36 +19,39 @@ class RefitPanel(QWidget):
 
     def __init__(self, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._hint = QLabel("From the frames beside; the shape stays.")
+        self._hint = QLabel(tr("From the frames beside; the shape stays."))
         self._hint.setObjectName("muted")
         self._hint.setWordWrap(True)
         self.first, self.last = QSpinBox(), QSpinBox()
-        for box, name in ((self.first, "First frame"), (self.last, "Last frame")):
+        for box, name in ((self.first, tr("First frame")), (self.last, tr("Last frame"))):
             box.setAccessibleName(name)
-            box.setToolTip(f"{name} to fit anew")
+            box.setToolTip(tr("{name} to fit anew", name=name))
             box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setKeyboardTracking(False)
         self.first.valueChanged.connect(lambda value: self.last.setValue(max(value, self.last.value())))
         self.last.valueChanged.connect(lambda value: self.first.setValue(min(value, self.first.value())))
-        self.here_button = QPushButton("This frame")
-        self.here_button.setToolTip("Choose the frame on screen")
+        self.here_button = QPushButton(tr("This frame"))
+        self.here_button.setToolTip(tr("Choose the frame on screen"))
         self.here_button.clicked.connect(self.here_requested)
         self.part = QComboBox()
-        self.part.setToolTip("What forgets its pose in these frames; the rest starts from what was fitted")
-        self.button = QPushButton("Refit these frames")
+        self.part.setToolTip(tr("What forgets its pose in these frames; the rest starts from what was fitted"))
+        self.button = QPushButton(tr("Refit these frames"))
         self.button.setMinimumHeight(32)
         self.button.setToolTip(
-            "They start from the frames beside them, and the shape stays; the result is a new fit, and this one stays"
+            tr(
+                "They start from the frames beside them, and the shape stays; "
+                "the result is a new fit, and this one stays"
+            )
         )
         self.button.clicked.connect(self.refit_requested)
         frames = QHBoxLayout()
         frames.addWidget(self.first, 1)
-        frames.addWidget(QLabel("to"))
+        frames.addWidget(QLabel(tr("to")))
         frames.addWidget(self.last, 1)
         frames.addWidget(self.here_button)
         form = QFormLayout()
-        form.addRow("Frames", frames)
-        form.addRow("Start anew", self.part)
+        form.addRow(tr("Frames"), frames)
+        form.addRow(tr("Start anew"), self.part)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.setSpacing(8)
@@ -69,10 +72,10 @@ class RefitPanel(QWidget):
             box.setRange(0, last_frame)
         chosen = self.part.currentData()
         self.part.clear()
-        self.part.addItem("Whole body", ())
+        self.part.addItem(tr("Whole body"), ())
         if len(part_names) > 1:
             for name, title in zip(part_names, part_titles(part_names), strict=True):
-                self.part.addItem(f"{title} only", (name,))
+                self.part.addItem(tr("{part} only", part=title), (name,))
         self.part.setCurrentIndex(max(0, self.part.findData(chosen)))
 
     def choose(self, first: int, last: int) -> None:

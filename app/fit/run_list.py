@@ -10,6 +10,7 @@ from PySide6.QtCore import QObject, Slot
 
 from app.fit.runs import Run, find_runs
 from app.latest import Job, LatestWins
+from app.translation import tr
 
 if TYPE_CHECKING:
     from app.fit.queue import FitQueue
@@ -72,7 +73,7 @@ class RunList(QObject):
             self._panel.show_runs(runs, self._window.preferences.run_names, self._window.session.fit_path)
 
     def _on_failed(self, error: Exception) -> None:
-        self._window.notify(f"The fits of this recording could not be listed: {error}")
+        self._window.notify(tr("The fits of this recording could not be listed: {error}", error=error))
 
     def close(self) -> None:
         """End the thread."""

@@ -21,11 +21,12 @@ from PySide6.QtWidgets import (
 
 from app.fit.runs import Run, differing_settings
 from app.fit.time_left import spoken
+from app.translation import tr
 
 __all__ = ["RunsPanel"]
 
 _RUN = Qt.ItemDataRole.UserRole
-_COLUMNS = ("Name", "mm", "Preset", "Took", "Made")
+_COLUMNS = (tr("Name"), "mm", tr("Preset"), tr("Took"), tr("Made"))
 
 
 class _Row(QTreeWidgetItem):
@@ -53,7 +54,7 @@ class RunsPanel(QWidget):
         super().__init__(parent)
         self._names: Mapping[Path, str] = {}
         self._open: Path | None = None
-        self.list = _tree(_COLUMNS, "Fits of this recording")
+        self.list = _tree(_COLUMNS, tr("Fits of this recording"))
         self.list.setSortingEnabled(True)
         self.list.sortByColumn(4, Qt.SortOrder.DescendingOrder)
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
@@ -66,7 +67,7 @@ class RunsPanel(QWidget):
         self._note = QLabel()
         self._note.setObjectName("muted")
         self._note.setWordWrap(True)
-        self.table = _tree(("Setting", "", ""), "Settings that differ")
+        self.table = _tree((tr("Setting"), "", ""), tr("Settings that differ"))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)
         layout.setSpacing(6)
@@ -124,20 +125,20 @@ class RunsPanel(QWidget):
         self.table.clear()
         self.table.setVisible(len(marked) == 2)
         if not self.list.topLevelItemCount():
-            self._note.setText("Fits of the open recording are listed here.")
+            self._note.setText(tr("Fits of the open recording are listed here."))
         elif len(marked) != 2:
-            self._note.setText("Mark two with Ctrl to see which settings differ; F2 renames one.")
+            self._note.setText(tr("Mark two with Ctrl to see which settings differ; F2 renames one."))
         else:
             first, second = marked
             rows = differing_settings(first, second)
             names = [self._names.get(run.path, run.path.name) for run in marked]
-            self.table.setHeaderLabels(["Setting", *names])
+            self.table.setHeaderLabels([tr("Setting"), *names])
             for name, *values in rows:
                 row = QTreeWidgetItem([name.removeprefix("solve.").replace("_", " "), *map(_shown, values)])
                 row.setToolTip(0, name)
                 self.table.addTopLevelItem(row)
             self.table.setVisible(bool(rows))
-            self._note.setText("Settings that differ:" if rows else "Both have the same settings and inputs.")
+            self._note.setText(tr("Settings that differ:") if rows else tr("Both have the same settings and inputs."))
 
     @Slot(QPoint)
     def _show_menu(self, place: QPoint) -> None:
@@ -146,8 +147,8 @@ class RunsPanel(QWidget):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction("Open", partial(self.opened.emit, row.data(0, _RUN).path))
-        menu.addAction("Rename", partial(self.list.editItem, row, 0))
+        menu.addAction(tr("Open"), partial(self.opened.emit, row.data(0, _RUN).path))
+        menu.addAction(tr("Rename"), partial(self.list.editItem, row, 0))
         menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _on_edited(self, row: QTreeWidgetItem, column: int) -> None:

@@ -10,6 +10,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
 from app.fit.loss_plot import term_title
+from app.translation import tr
 
 __all__ = ["WeightsEditor"]
 
@@ -18,7 +19,7 @@ _DOUBLINGS = 4
 """A slider reaches from a sixteenth of the first weight to sixteen times as much; the box beside it takes any."""
 
 
-_WHEN = "<p>Takes effect at the next step; the fit records it.</p>"
+_WHEN = tr("<p>Takes effect at the next step; the fit records it.</p>")
 
 
 class _WeightBox(QDoubleSpinBox):
@@ -61,7 +62,7 @@ class WeightsEditor(QWidget):
             label, slider, box = QLabel(title), QSlider(Qt.Orientation.Horizontal), _WeightBox()
             slider.setRange(-_DOUBLINGS * _STEPS_PER_DOUBLING, _DOUBLINGS * _STEPS_PER_DOUBLING)
             slider.setEnabled(value > 0)  # nothing times zero is more
-            slider.setAccessibleName(f"Weight of {title}")
+            slider.setAccessibleName(tr("Weight of {term}", term=title))
             box.setDecimals(6)
             box.setRange(0.0, 1e6)
             box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
@@ -69,7 +70,7 @@ class WeightsEditor(QWidget):
             box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
             box.setFixedWidth(72)
             box.setValue(value)
-            box.setAccessibleName(f"Weight of {title}")
+            box.setAccessibleName(tr("Weight of {term}", term=title))
             for widget in (label, slider, box):
                 widget.setToolTip(f"<p>{escape(help_texts.get(name, ''))}</p>{_WHEN}")
             slider.valueChanged.connect(lambda place, name=name: self._on_slider(name, place))

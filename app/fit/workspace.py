@@ -8,6 +8,7 @@ from PySide6.QtWidgets import QWidget
 
 from app.commands import Command
 from app.theme import Theme
+from app.translation import tr
 from app.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ __all__ = ["FitWorkspace"]
 class FitWorkspace(Workspace):
     """Fits the body to the recording."""
 
-    id, title, hint = "fit", "Fit", "Fit the body to the recording"
-    menu_title = "Fi&t"
+    id, title, hint = "fit", tr("Fit"), tr("Fit the body to the recording")
+    menu_title = tr("Fi&t")
     panel: FitPanel | None = None
 
     def commands(self) -> list[Command]:
@@ -32,24 +33,27 @@ class FitWorkspace(Workspace):
 
         return [
             Command(
-                "fit.start", "Fit the Body", fitting.start, "Fit the body model to the recording", "F5",
+                "fit.start", tr("Fit the Body"), fitting.start, tr("Fit the body model to the recording"), "F5",
                 "person-simple-run", fitting.possible,
             ),
             Command(
-                "fit.enqueue", "Add a Fit to the Queue", fitting.enqueue,
-                "Fit with these settings after the other fits of the queue", "Shift+F5", "plus", fitting.can_enqueue,
+                "fit.enqueue", tr("Add a Fit to the Queue"), fitting.enqueue,
+                tr("Fit with these settings after the other fits of the queue"), "Shift+F5", "plus",
+                fitting.can_enqueue,
             ),
             Command(
-                "fit.refit", "Refit the Chosen Frames", fitting.refit,
-                "Fit some frames of the open fit anew, from the frames beside them", "", "arrow-clockwise",
+                "fit.refit", tr("Refit the Chosen Frames"), fitting.refit,
+                tr("Fit some frames of the open fit anew, from the frames beside them"), "", "arrow-clockwise",
                 fitting.can_refit,
             ),
             Command(
-                "fit.pause", "Pause the Fit", fitting.pause, "Rest after this iteration, or go on", "F6", "pause",
+                "fit.pause", tr("Pause the Fit"), fitting.pause, tr("Rest after this iteration, or go on"), "F6",
+                "pause",
                 running, lambda: jobs.fitting is not None and jobs.fitting.paused,
             ),
             Command(
-                "fit.cancel", "Cancel the Fit", fitting.cancel, "Stop; nothing is written", "Ctrl+.", "x-circle",
+                "fit.cancel", tr("Cancel the Fit"), fitting.cancel, tr("Stop; nothing is written"), "Ctrl+.",
+                "x-circle",
                 running,
             ),
         ]  # fmt: skip

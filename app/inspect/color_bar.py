@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from app.colormap import MAGNITUDE, MISSING, Ramp
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["ColorBar"]
 
@@ -48,7 +49,7 @@ class ColorBar(QWidget):
         """
         self.ramp, self.low, self.high, self.unit, self.missing = ramp, low, high, unit, missing
         self.bounded = bounded or unit == "%"
-        self.setAccessibleName(f"Colours from {low:g} to {high:g} {unit}")
+        self.setAccessibleName(tr("Colours from {low:g} to {high:g} {unit}", low=low, high=high, unit=unit))
         self.setFixedHeight(self.sizeHint().height())
         self.update()
 

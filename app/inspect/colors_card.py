@@ -9,6 +9,7 @@ from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QV
 from app.inspect.color_bar import ColorBar
 from app.inspect.mesh_colors import MeshColors
 from app.theme import Theme
+from app.translation import tr
 from spams_core.data.surface_values import MEASURES
 
 __all__ = ["ColorsCard"]
@@ -21,12 +22,12 @@ class ColorsCard(QWidget):
         super().__init__(parent)
         self._colors = colors
         self.choice = QComboBox()
-        self.choice.setToolTip("What the colours of the fitted mesh say; its shape stays as it is")
-        self.choice.setAccessibleName("Colour the mesh by")
-        self.choice.addItem("Body part", "part")
+        self.choice.setToolTip(tr("What the colours of the fitted mesh say; its shape stays as it is"))
+        self.choice.setAccessibleName(tr("Colour the mesh by"))
+        self.choice.addItem(tr("Body part"), "part")
         for name, measure in MEASURES.items():
-            self.choice.addItem(measure.title, name)
-        self.choice.addItem("Surface normal", "normal")
+            self.choice.addItem(tr(measure.title), name)
+        self.choice.addItem(tr("Surface normal"), "normal")
         self.choice.currentIndexChanged.connect(self._on_choice)
         self.bar = ColorBar()
         self.bar.set_theme(theme)
@@ -34,15 +35,15 @@ class ColorsCard(QWidget):
         self.top.setRange(0.1, 10_000.0)
         self.top.setDecimals(1)
         self.top.setKeyboardTracking(False)
-        self.top.setToolTip("Where the colours end; larger numbers take the last colour. The fit stays as it is")
-        self.top.setAccessibleName("Upper end of the colours")
+        self.top.setToolTip(tr("Where the colours end; larger numbers take the last colour. The fit stays as it is"))
+        self.top.setAccessibleName(tr("Upper end of the colours"))
         self.top.valueChanged.connect(self._on_top)
-        self._top_label = QLabel("Colours end at")
+        self._top_label = QLabel(tr("Colours end at"))
         self._top_label.setObjectName("muted")
         self.hint = QLabel()
         self.hint.setObjectName("muted")
         self.hint.setWordWrap(True)
-        heading = QLabel("Colour the mesh by")
+        heading = QLabel(tr("Colour the mesh by"))
         heading.setObjectName("heading")
         row = QHBoxLayout()
         row.addWidget(self._top_label)
@@ -79,7 +80,7 @@ class ColorsCard(QWidget):
             item = self.choice.model().item(index)  # type: ignore[attr-defined]
             item.setEnabled(name == "part" or colors.possible(name))
             lacking = name == "truth" and not colors.possible(name)
-            item.setToolTip("This recording has no ground truth" if lacking else "")
+            item.setToolTip(tr("This recording has no ground truth") if lacking else "")
         self.choice.blockSignals(True)
         self.choice.setCurrentIndex(self.choice.findData(colors.by))
         self.choice.blockSignals(False)
@@ -88,9 +89,9 @@ class ColorsCard(QWidget):
             widget.setVisible(measured)
         if colors.by in ("part", "normal"):
             self.hint.setText(
-                "The parts' colours are named below the views."
+                tr("The parts' colours are named below the views.")
                 if colors.by == "part"
-                else "Red, green and blue grow as the surface faces along x, y and z of the world."
+                else tr("Red, green and blue grow as the surface faces along x, y and z of the world.")
             )
             return
         measure = MEASURES[colors.by]
@@ -102,8 +103,9 @@ class ColorsCard(QWidget):
         shown = colors.shown()
         known = shown[np.isfinite(shown)] if shown is not None else np.zeros(0)
         figures = (
-            f" Median {np.median(known):.1f} {measure.unit}, 95 % below {np.quantile(known, 0.95):.1f} {measure.unit}."
+            tr(" Median {median:.1f} {unit}, 95 % below {quantile:.1f} {unit}.", median=np.median(known),
+                unit=measure.unit, quantile=np.quantile(known, 0.95))
             if len(known) and colors.by != "kept"
-            else f" Mean {known.mean():.0f} %." if len(known) else ""
+            else tr(" Mean {mean:.0f} %.", mean=known.mean()) if len(known) else ""
         )  # fmt: skip
-        self.hint.setText(f"{measure.hint}.{figures}")
+        self.hint.setText(f"{tr(measure.hint)}.{figures}")

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QPushButton, QVBox
 
 from app.inspect.comparison import Comparison
 from app.session import Session
+from app.translation import tr
 from spams_core.data.fit import Fit
 
 __all__ = ["CompareCard"]
@@ -27,20 +28,20 @@ class CompareCard(QWidget):
     def __init__(self, session: Session, comparison: Comparison, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._comparison = session, comparison
-        heading = QLabel("Compare with another fit")
+        heading = QLabel(tr("Compare with another fit"))
         heading.setObjectName("heading")
-        self.open = QPushButton("Open another fit…")
-        self.open.setToolTip("Choose a second fit of the same recording")
+        self.open = QPushButton(tr("Open another fit…"))
+        self.open.setToolTip(tr("Choose a second fit of the same recording"))
         self.open.clicked.connect(self.open_requested)
-        self.close_button = QPushButton("Close it")
-        self.close_button.setToolTip("Show the first fit alone")
+        self.close_button = QPushButton(tr("Close it"))
+        self.close_button.setToolTip(tr("Show the first fit alone"))
         self.close_button.clicked.connect(comparison.clear)
         self.way = QComboBox()
-        self.way.addItem("As a ghost over the first", "ghost")
-        self.way.addItem("Beside the first, for the input", "beside")
-        self.way.addItem("Wipe: either side of a line", "wipe")
-        self.way.setToolTip("Where the second fit is shown; camera and timeline are the same")
-        self.way.setAccessibleName("How to show the second fit")
+        self.way.addItem(tr("As a ghost over the first"), "ghost")
+        self.way.addItem(tr("Beside the first, for the input"), "beside")
+        self.way.addItem(tr("Wipe: either side of a line"), "wipe")
+        self.way.setToolTip(tr("Where the second fit is shown; camera and timeline are the same"))
+        self.way.setAccessibleName(tr("How to show the second fit"))
         self.way.currentIndexChanged.connect(lambda: comparison.set_show_as(self.way.currentData()))
         self.text = QLabel()
         self.text.setWordWrap(True)
@@ -71,8 +72,8 @@ class CompareCard(QWidget):
         if first is None or other is None or path is None:
             return
         rows = [
-            ("residual, this frame", _residual(first, session.frame), _residual(other, session.frame)),
-            ("residual, all frames", _residual(first, None), _residual(other, None)),
+            (tr("residual, this frame"), _residual(first, session.frame), _residual(other, session.frame)),
+            (tr("residual, all frames"), _residual(first, None), _residual(other, None)),
             *((name.replace("_", " "), one, two) for name, one, two in comparison.differences),
         ]
         cells = "".join(
@@ -80,7 +81,7 @@ class CompareCard(QWidget):
             f"<td>{escape(_short(two))}</td></tr>"
             for name, one, two in rows
         )
-        same = "" if comparison.differences else "<br>Both were made with the same settings."
+        same = "" if comparison.differences else tr("<br>Both were made with the same settings.")
         titles = f"<tr><td></td><td><b>first</b></td><td><b>{escape(_short(path.name))}</b></td></tr>"
         self.text.setText(f"<table>{titles}{cells}</table>{same}")
 

@@ -18,6 +18,7 @@ from app.inspect.image_pane import ImagePane
 from app.latest import Job, LatestWins
 from app.session import Session
 from app.theme import Theme
+from app.translation import tr
 
 if TYPE_CHECKING:
     from spams_core.data.depth_comparison import DepthComparison
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DepthView"]
 
-_TITLES = ("Sensor", "Fit", "Fit minus sensor")
+_TITLES = (tr("Sensor"), tr("Fit"), tr("Fit minus sensor"))
 _MOST_MM = 30.0
 
 
@@ -135,28 +136,38 @@ class DepthView(QWidget):
     def _read(self, column: int, row: int) -> None:
         shown = self.shown
         if shown is None:
-            self.readout.setText("This frame is not fitted: step to a coloured column of the timeline.")
+            self.readout.setText(tr("This frame is not fitted: step to a coloured column of the timeline."))
             return
         if column < 0:
             known = 1e3 * shown.difference_m[np.isfinite(shown.difference_m)]
             self.readout.setText(
-                f"Point at a picture to read it. Median difference {np.median(known):+.1f} mm; "
-                f"half of the pixels within {np.median(np.abs(known)):.1f} mm."
+                tr(
+                    "Point at a picture to read it. Median difference {median:+.1f} mm; half of the "
+                    "pixels within {spread:.1f} mm.",
+                    median=np.median(known),
+                    spread=np.median(np.abs(known)),
+                )
                 if len(known)
-                else "The fitted surface covers no reading in this frame."
+                else tr("The fitted surface covers no reading in this frame.")
             )
             return
         sensor, fit, difference = (
             float(values[row, column]) for values in (shown.sensor_m, shown.fit_m, shown.difference_m)
         )
         told = [
-            f"sensor {sensor:.3f} m" if np.isfinite(sensor) else "no reading",
-            f"fit {fit:.3f} m" if np.isfinite(fit) else "no surface",
+            tr("sensor {depth:.3f} m", depth=sensor) if np.isfinite(sensor) else tr("no reading"),
+            tr("fit {depth:.3f} m", depth=fit) if np.isfinite(fit) else tr("no surface"),
         ]
         if np.isfinite(difference):
-            where = "behind" if difference > 0 else "in front of"
-            told.append(f"surface {1e3 * abs(difference):.1f} mm {where} the reading")
-        self.readout.setText(f"Pixel ({shown.left + column}, {shown.top + row}): " + ", ".join(told))
+            said = (
+                tr("surface {distance:.1f} mm behind the reading", distance=1000.0 * difference)
+                if difference > 0
+                else tr("surface {distance:.1f} mm in front of the reading", distance=-1000.0 * difference)
+            )
+            told.append(said)
+        self.readout.setText(
+            tr("Pixel ({column}, {row}): ", column=shown.left + column, row=shown.top + row) + ", ".join(told)
+        )
 
 
 def _pictures(fit: Fit, row: int, sequence: DepthSequence) -> _Pictures:

@@ -12,17 +12,21 @@ from app.inspect.color_bar import ColorBar
 from app.match_lines import FAR_MM
 from app.session import Session
 from app.theme import Theme
+from app.translation import part_titles, tr
 from spams_core.data.fit import FrameObservation, MatchReason
-from spams_core.resources import part_colors, part_titles
+from spams_core.resources import part_colors
 
 __all__ = ["REASONS", "MatchesCard"]
 
 REASONS: dict[MatchReason, tuple[str, str]] = {
-    MatchReason.KEPT: ("Kept", "Coloured by their length"),
-    MatchReason.DISTANCE: ("Rejected: too far", "The nearest model point of the part is 10 cm away or more"),
-    MatchReason.NORMAL: ("Rejected: normals differ", "Observation and model face different ways"),
-    MatchReason.VISIBILITY: ("Rejected: far side", "The camera cannot see the matched side of the model"),
-    MatchReason.PART: ("Rejected: no such part", "The model has no point of the observed part; there is no line"),
+    MatchReason.KEPT: (tr("Kept"), tr("Coloured by their length")),
+    MatchReason.DISTANCE: (tr("Rejected: too far"), tr("The nearest model point of the part is 10 cm away or more")),
+    MatchReason.NORMAL: (tr("Rejected: normals differ"), tr("Observation and model face different ways")),
+    MatchReason.VISIBILITY: (tr("Rejected: far side"), tr("The camera cannot see the matched side of the model")),
+    MatchReason.PART: (
+        tr("Rejected: no such part"),
+        tr("The model has no point of the observed part; there is no line"),
+    ),
 }
 """Title and meaning, in the order of the panel."""
 
@@ -41,7 +45,7 @@ class MatchesCard(QWidget):
     def __init__(self, session: Session, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session = session
-        heading = QLabel("Correspondences")
+        heading = QLabel(tr("Correspondences"))
         heading.setObjectName("heading")
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -65,9 +69,9 @@ class MatchesCard(QWidget):
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
         self.plot.setFixedHeight(150)
-        self.plot.setLabel("bottom", "length of the kept pairs, mm")
-        self.plot.setLabel("left", "share, %")
-        self.plot.setToolTip("How long the kept pairs of each part are, in the colours of the parts")
+        self.plot.setLabel("bottom", tr("length of the kept pairs, mm"))
+        self.plot.setLabel("left", tr("share, %"))
+        self.plot.setToolTip(tr("How long the kept pairs of each part are, in the colours of the parts"))
         self.plot.setFrameShape(self.plot.Shape.NoFrame)
         for widget in (self.bar, self.picked, self.plot):
             layout.addWidget(widget)
@@ -121,7 +125,9 @@ class MatchesCard(QWidget):
                 kept = int((seen.match_weights > 0).sum())
                 count = kept if reason == MatchReason.KEPT else len(seen.match_weights) - kept
                 first = reason in (MatchReason.KEPT, MatchReason.DISTANCE)
-                box.setText(f"{'Kept' if reason == MatchReason.KEPT else 'Rejected'} ({count:,})" if first else title)
+                box.setText(
+                    f"{tr('Kept') if reason == MatchReason.KEPT else tr('Rejected')} ({count:,})" if first else title
+                )
             told = seen is None or seen.reasons is not None or reason in (MatchReason.KEPT, MatchReason.DISTANCE)
             box.setVisible(told)
         self._show_picked(seen)
@@ -130,23 +136,31 @@ class MatchesCard(QWidget):
     def _show_picked(self, seen: FrameObservation | None) -> None:
         session, row = self._session, self._session.picked_match
         if seen is None:
-            self.picked.setText("This frame is not fitted.")
+            self.picked.setText(tr("This frame is not fitted."))
         elif not session.show_matches:
-            self.picked.setText("Switch some on to see them in the fit's view.")
+            self.picked.setText(tr("Switch some on to see them in the fit's view."))
         elif row is None or row >= len(seen.match_weights):
-            self.picked.setText("Click a line in the fit's view to read it.")
+            self.picked.setText(tr("Click a line in the fit's view to read it."))
         else:
             a, b = seen.points_world[row], seen.matched_world[row]
             label, titles = int(seen.labels[row]), part_titles(session.part_names)
-            part = titles[label] if 0 <= label < len(titles) else "no part"
+            part = titles[label] if 0 <= label < len(titles) else tr("no part")
             kept = seen.match_weights[row] > 0
-            why = "kept" if kept else "rejected; this fit does not say why"
+            why = tr("kept") if kept else tr("rejected; this fit does not say why")
             if not kept and seen.reasons is not None:
                 why = REASONS[MatchReason(int(seen.reasons[row]))][0].lower()
             length_mm, weight = 1e3 * float(np.linalg.norm(b - a)), float(seen.match_weights[row])
             self.picked.setText(
-                f"<b>{length_mm:.1f} mm</b>, {part}, weight {weight:.2g}, {why}"
-                f"<br>observed {_place(a)}<br>model {_place(b)}"
+                tr(
+                    "<b>{length_mm:.1f} mm</b>, {part}, weight {weight:.2g}, {why}<br>observed "
+                    "{observed}<br>model {model}",
+                    length_mm=length_mm,
+                    part=part,
+                    weight=weight,
+                    why=why,
+                    observed=_place(a),
+                    model=_place(b),
+                )
             )
 
     def _draw(self, seen: FrameObservation | None) -> None:

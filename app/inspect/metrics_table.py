@@ -29,6 +29,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.translation import tr
+
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
 
@@ -61,14 +63,14 @@ class _Column:
 
 def _columns(parts: Sequence[str]) -> list[_Column]:
     """Of a table of these parts."""
-    seen = "median distance of the observed points to the surface"
+    seen = tr("median distance of the observed points to the surface")
     return [
-        _Column("Frame", "", "counted in the recording"),
-        _Column("All", "mm", seen),
-        *(_Column(part, "mm", f"{seen}, this part alone") for part in parts),
-        _Column("Kept", "%", "pairs of an observed and a model point that were not rejected"),
-        _Column("Missing", "%", "the subject's pixels without a reading"),
-        _Column("Jitter", "mm", "from the middle between the frames before and after"),
+        _Column(tr("Frame"), "", tr("counted in the recording")),
+        _Column(tr("All"), "mm", seen),
+        *(_Column(part, "mm", tr("{seen}, this part alone", seen=seen)) for part in parts),
+        _Column(tr("Kept"), "%", tr("pairs of an observed and a model point that were not rejected")),
+        _Column(tr("Missing"), "%", tr("the subject's pixels without a reading")),
+        _Column(tr("Jitter"), "mm", tr("from the middle between the frames before and after")),
     ]
 
 
@@ -181,20 +183,20 @@ class MetricsTable(QWidget):
         header.setMinimumSectionSize(24)
         self.view.setWordWrap(False)
         self.view.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.view.setAccessibleName("Figures of every frame")
+        self.view.setAccessibleName(tr("Figures of every frame"))
         self.view.clicked.connect(self._on_clicked)
         self.medians = QLabel()
         self.medians.setObjectName("muted")
         self.medians.setWordWrap(True)
-        heading = QLabel("Figures of every frame")
+        heading = QLabel(tr("Figures of every frame"))
         heading.setObjectName("heading")
-        self.save = QPushButton("Save as CSV…")
-        self.save.setToolTip("Write the table to a file")
+        self.save = QPushButton(tr("Save as CSV…"))
+        self.save.setToolTip(tr("Write the table to a file"))
         self.save.clicked.connect(self.save_requested)
         self.choose = QToolButton()
-        self.choose.setText("Columns")
+        self.choose.setText(tr("Columns"))
         self.choose.setObjectName("outlined")
-        self.choose.setToolTip("Choose which figures are shown; the file has them all")
+        self.choose.setToolTip(tr("Choose which figures are shown; the file has them all"))
         self.choose.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.choose.setMenu(QMenu(self.choose))
         header.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
@@ -237,7 +239,11 @@ class MetricsTable(QWidget):
             known = numbers[np.isfinite(numbers)]
             if len(known) and column.name not in self._hidden:
                 told.append(f"{column.name.lower()} {np.median(known):.1f} {column.unit}")
-        self.medians.setText(f"Median over the frames: {', '.join(told)}." if told else "Nothing is measured yet.")
+        self.medians.setText(
+            tr("Median over the frames: {figures}.", figures=", ".join(told))
+            if told
+            else tr("Nothing is measured yet.")
+        )
 
     def _offer_columns(self) -> None:
         """A tick for each column but the first."""
@@ -250,7 +256,7 @@ class MetricsTable(QWidget):
             action.setChecked(column.name not in self._hidden)
             action.toggled.connect(partial(self._on_column, column.name))
         menu.addSeparator()
-        menu.addAction("All").triggered.connect(self._on_all)
+        menu.addAction(tr("All")).triggered.connect(self._on_all)
         menu.setToolTipsVisible(True)
 
     def _fit_columns(self) -> None:

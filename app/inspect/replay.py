@@ -12,6 +12,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from app.edit.decoding import FULL_RESOLUTION, PREVIEW_RESOLUTION, BodyRequest, decode_body, same_codes
 from app.latest import Job, LatestWins
 from app.session import EditedBody, ReplayedBody, Session
+from app.translation import tr
 
 if TYPE_CHECKING:
     from app.edit.editor import Editor
@@ -71,15 +72,17 @@ class Replay(QObject):
         """Why there is nothing to replay; empty where there is."""
         fit, bench = self._session.fit, self._editor.workbench
         if fit is None:
-            return "Open a fit to see how it came about."
+            return tr("Open a fit to see how it came about.")
         if fit.history is None:
-            return "This fit keeps no rounds: it was edited, made by an earlier version, or fitted without its history."
+            return tr(
+                "This fit keeps no rounds: it was edited, made by an earlier version, or fitted without its history."
+            )
         if self._session.live is not None:
-            return "A fit is running; its own rounds can be replayed when it is done."
+            return tr("A fit is running; its own rounds can be replayed when it is done.")
         if bench is None:
-            return "The model is being loaded…"
+            return tr("The model is being loaded…")
         if not same_codes(bench, fit):
-            return "The model that this fit was made with is not here, so its earlier bodies cannot be shown."
+            return tr("The model that this fit was made with is not here, so its earlier bodies cannot be shown.")
         return ""
 
     @property
@@ -100,7 +103,13 @@ class Replay(QObject):
         step = int(history.steps[number])
         losses = step_losses(fit)
         loss = f" · loss {losses[step - 1]:.3g}" if 0 < step <= len(losses) else ""
-        return f"Round {number} of {self.last} · {history.stage(number)}{loss}"
+        return tr(
+            "Round {number} of {last} · {stage}{loss}",
+            number=number,
+            last=self.last,
+            stage=tr(history.stage(number)),
+            loss=loss,
+        )
 
     def waits(self, number: int) -> bool:
         """Whether the frame under the playhead has not moved from its start by that round, but will."""

@@ -24,6 +24,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWi
 from app.arrow_keys import keeps_key
 from app.inspect.replay import Replay, step_losses
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,7 +58,7 @@ class LossTrack(QWidget):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        self.setAccessibleName("Rounds of the fit")
+        self.setAccessibleName(tr("Rounds of the fit"))
 
     def sizeHint(self) -> QSize:
         """A line of captions and a low curve."""
@@ -144,7 +145,9 @@ class LossTrack(QWidget):
         if event.buttons() & Qt.MouseButton.LeftButton:
             self._scrub(event, dragging=True)
         elif self._texts:
-            self.setToolTip(f"{self._texts[self.round_at(event.position().x())]}\nPress or drag to see its body.")
+            self.setToolTip(
+                tr("{round}\nPress or drag to see its body.", round=self._texts[self.round_at(event.position().x())])
+            )
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """The round that was let go of is drawn finely."""
@@ -217,9 +220,9 @@ class ReplayBar(QWidget):
         self.play.setDefaultAction(play)
         self.play.setIconSize(QSize(16, 16))
         self.play.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        title = QLabel("Replay")
+        title = QLabel(tr("Replay"))
         title.setObjectName("muted")
-        title.setToolTip("How the fit came about: the body of this frame after each round")
+        title.setToolTip(tr("How the fit came about: the body of this frame after each round"))
         self.track = LossTrack()
         self.track.chosen.connect(self._on_chosen)
         self.label = QLabel()
@@ -263,7 +266,10 @@ class ReplayBar(QWidget):
         if possible and history is not None and fit is not None:
             numbers = range(history.count)
             self.track.set_rounds(
-                history.steps, step_losses(fit), [history.stage(k) for k in numbers], [replay.text(k) for k in numbers]
+                history.steps,
+                step_losses(fit),
+                [tr(history.stage(k)) for k in numbers],
+                [replay.text(k) for k in numbers],
             )
         self.refresh()
 
@@ -278,11 +284,14 @@ class ReplayBar(QWidget):
         text = replay.text(replay.last if number is None else number)
         waits = number is not None and replay.waits(number)
         # The second line is always there, so that the views above keep their size.
-        note = "the final body is shown" if number is None else "this frame has not moved yet" if waits else ""
+        note = tr("the final body is shown") if number is None else tr("this frame has not moved yet") if waits else ""
         self.label.setText(f"{text}\n{note}")
         self.label.setToolTip(
-            "Keyframes are fitted first, then the frames between them, then all frames together (joint).\n"
-            "The loss is the sum of the weighted terms over the frames of that round; stages differ in these frames."
+            tr(
+                "Keyframes are fitted first, then the frames between them, then all frames together (joint).\n"
+                "The loss is the sum of the weighted terms over the frames of that round; stages differ in these "
+                "frames."
+            )
         )
 
     @Slot(int, bool)

@@ -11,6 +11,7 @@ from PySide6.QtGui import QColor, QImage, QMouseEvent, QPainter, QPaintEvent, QP
 
 from app.colormap import MAGNITUDE
 from app.frame_axis import FrameAxis, Scale
+from app.translation import tr
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
@@ -22,8 +23,8 @@ TITLE_WIDTH = 104
 
 _ROW, _GAP = 15, 1
 _OTHERS = (
-    ("Missing depth", "%", 50.0, "of the subject's pixels without a reading"),
-    ("Jitter", "mm", 20.0, "from the middle between the frames before and after"),
+    (tr("Missing depth"), "%", 50.0, tr("of the subject's pixels without a reading")),
+    (tr("Jitter"), "mm", 20.0, tr("from the middle between the frames before and after")),
 )
 _PART_TOP_MM = 30.0
 
@@ -39,7 +40,7 @@ class DiagnosisStrips(FrameAxis):
         self._pixmap: QPixmap | None = None
         self._pixmap_key: tuple[object, ...] = ()
         self.set_left(TITLE_WIDTH)
-        self.setAccessibleName("Diagnosis of each frame")
+        self.setAccessibleName(tr("Diagnosis of each frame"))
 
     def set_parts(self, titles: Sequence[str], enlarged: float = 1.0) -> None:
         """The parts that have a row, and how many times larger they would be if the subject were of a person's size."""
@@ -69,7 +70,7 @@ class DiagnosisStrips(FrameAxis):
     def scales(self) -> list[Scale]:
         """One ramp, with an end of its own for parts, missing depth and jitter."""
         colors = tuple(f"#{r:02x}{g:02x}{b:02x}" for r, g, b in MAGNITUDE.stops)
-        tops = (("Parts", self._part_top_mm, "mm"), *((title, top, unit) for title, unit, top, _ in _OTHERS))
+        tops = ((tr("Parts"), self._part_top_mm, "mm"), *((title, top, unit) for title, unit, top, _ in _OTHERS))
         return [Scale(title, colors, "0", f"≥ {top:g} {unit}") for title, top, unit in tops]
 
     def sizeHint(self) -> QSize:
@@ -82,9 +83,9 @@ class DiagnosisStrips(FrameAxis):
         row = int(np.clip(event.position().y() // (_ROW + _GAP), 0, len(titles) - 1))
         values = self._values.get(self.frame_at(event.position().x()))
         if values is None or row >= len(values) or not np.isfinite(values[row]):
-            said = "not known"
+            said = tr("not known")
         elif row < len(self._parts):
-            said = f"{values[row]:.1f} mm median distance of its points to the surface"
+            said = tr("{distance:.1f} mm median distance of its points to the surface", distance=values[row])
         else:
             _, unit, _, meaning = _OTHERS[row - len(self._parts)]
             said = f"{values[row]:.1f} {unit} {meaning}"

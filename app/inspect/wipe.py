@@ -14,6 +14,7 @@ from vtkmodules.vtkCommonDataModel import vtkPlane
 from app.arrow_keys import keeps_key
 from app.scene import Scene
 from app.theme import THEMES, Theme
+from app.translation import tr
 from app.viewport import Viewport
 
 __all__ = ["Wipe"]
@@ -50,8 +51,8 @@ class Wipe(QWidget):
             label.hide()
         self.setCursor(Qt.CursorShape.SplitHCursor)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.setAccessibleName("Line between the two fits")
-        self.setToolTip("Drag to see more of the one or of the other fit; with the focus, the arrows move it too")
+        self.setAccessibleName(tr("Line between the two fits"))
+        self.setToolTip(tr("Drag to see more of the one or of the other fit; with the focus, the arrows move it too"))
         self.hide()
         # Just before the view is drawn its camera stands where it will be seen from.
         self._tag = self._renderer.AddObserver(vtkCommand.StartEvent, self._on_draw)

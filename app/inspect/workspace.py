@@ -17,10 +17,10 @@ from app.inspect.replay import Replay
 from app.inspect.strips import TITLE_WIDTH, DiagnosisStrips
 from app.panels.scrolling import scrolled
 from app.theme import Theme, icon
+from app.translation import part_titles, tr
 from app.workspace import Workspace
 from spams_core.errors import InputError
 from spams_core.progress import Progress
-from spams_core.resources import part_titles
 
 if TYPE_CHECKING:
     from app.inspect.colors_card import ColorsCard
@@ -40,8 +40,8 @@ __all__ = ["InspectWorkspace"]
 class InspectWorkspace(Workspace):
     """See how good the fit is, and where."""
 
-    id, title, hint = "inspect", "Inspect", "See how good the fit is, and where"
-    menu_title = "&Inspect"
+    id, title, hint = "inspect", tr("Inspect"), tr("See how good the fit is, and where")
+    menu_title = tr("&Inspect")
     colors_card: ColorsCard | None = None
     matches_card: MatchesCard | None = None
     picker: MatchPicker | None = None
@@ -80,37 +80,38 @@ class InspectWorkspace(Workspace):
         session = self._window.session
         return [
             Command(
-                "inspect.strips", "Diagnosis Below the Timeline", self.show_strips,
-                "Each part's residual, missing depth and jitter of every frame", "T", "rows",
+                "inspect.strips", tr("Diagnosis Below the Timeline"), self.show_strips,
+                tr("Each part's residual, missing depth and jitter of every frame"), "T", "rows",
                 lambda: session.fit is not None, lambda: self._strips_wanted,
             ),
             Command(
-                "inspect.depth", "Depth Images", self.show_depth,
-                "Depth of the sensor beside that of the fit, and their difference", "D", "image-square",
+                "inspect.depth", tr("Depth Images"), self.show_depth,
+                tr("Depth of the sensor beside that of the fit, and their difference"), "D", "image-square",
                 lambda: session.fit is not None and session.sequence is not None, lambda: self._beside == "depth",
             ),
             Command(
-                "inspect.table", "Table of Frames", self.show_table, "The figures of every frame and part", "Shift+T",
+                "inspect.table", tr("Table of Frames"), self.show_table, tr("The figures of every frame and part"),
+                "Shift+T",
                 "table", lambda: session.fit is not None, lambda: self._beside == "table",
             ),
             Command(
-                "inspect.compare", "Compare with Another Fit…", self.ask_compared,
-                "See a second fit of the same recording over this one, or beside it", "", "intersect",
+                "inspect.compare", tr("Compare with Another Fit…"), self.ask_compared,
+                tr("See a second fit of the same recording over this one, or beside it"), "", "intersect",
                 lambda: session.fit is not None,
             ),
             Command(
-                "inspect.replay", "Replay the Fit", self.play_rounds,
-                "Play how the body of this frame moved during the fit", "Shift+Space", "play",
+                "inspect.replay", tr("Replay the Fit"), self.play_rounds,
+                tr("Play how the body of this frame moved during the fit"), "Shift+Space", "play",
                 lambda: self.replay.possible, lambda: self.replay.playing,
             ),
             Command(
-                "inspect.replay_leave", "Final Body", self.replay.leave,
-                "Leave the replay: show the body as the fit left it", "Shift+Esc", "",
+                "inspect.replay_leave", tr("Final Body"), self.replay.leave,
+                tr("Leave the replay: show the body as the fit left it"), "Shift+Esc", "",
                 lambda: self.replay.round is not None,
             ),
             Command(
-                "inspect.save_table", "Save Table…", self.ask_table,
-                "Write the figures of every frame and part as CSV", "", "file-text",
+                "inspect.save_table", tr("Save Table…"), self.ask_table,
+                tr("Write the figures of every frame and part as CSV"), "", "file-text",
                 lambda: session.fit is not None and self.diagnosis.complete,
             ),
         ]  # fmt: skip
@@ -161,9 +162,11 @@ class InspectWorkspace(Workspace):
         column = QVBoxLayout(inside)
         column.setContentsMargins(14, 12, 14, 12)
         column.setSpacing(14)
-        self.lacking = QLabel("Open a fit to inspect it.")
+        self.lacking = QLabel(tr("Open a fit to inspect it."))
         self.lacking.setObjectName("muted")
-        self.note = QLabel("What is chosen here changes the picture, never the fit. To change the body, turn to Edit.")
+        self.note = QLabel(
+            tr("What is chosen here changes the picture, never the fit. To change the body, turn to Edit.")
+        )
         self.note.setObjectName("muted")
         self.note.setWordWrap(True)
         column.addWidget(self.lacking)
@@ -223,7 +226,7 @@ class InspectWorkspace(Workspace):
         if fit is not None:
             rows, names = [self.diagnosis.rows[row] for row in range(fit.frame_count)], fit.part_names
             self._window.asking.ask_export_to(
-                "Save the figures of every frame", "frames.csv", "Tables (*.csv)",
+                tr("Save the figures of every frame"), "frames.csv", tr("Tables (*.csv)"),
                 lambda path: _write_table(path, rows, names),
             )  # fmt: skip
 
@@ -278,13 +281,14 @@ class InspectWorkspace(Workspace):
         """A column is named for what stands in it, and has to be there."""
         window, compared = self._window, self._window.session.compared
         beside = compared is not None and compared.show_as == "beside"
-        window.view_bar.set_title(0, "Second fit" if beside else None)
+        window.view_bar.set_title(0, tr("Second fit") if beside else None)
         if beside:
             self._set_beside(None)
         if self.wipe is not None:
             path, other = window.session.fit_path, self.comparison.path
             names = (
-                found.name if found is not None else title for found, title in ((path, "First"), (other, "Second"))
+                found.name if found is not None else title
+                for found, title in ((path, tr("First")), (other, tr("Second")))
             )
             self.wipe.set_on(compared is not None and compared.show_as == "wipe", *names)
 
@@ -367,5 +371,5 @@ def _write_table(
     """The file dialog has asked whether an existing file may go."""
     from spams_core.data.diagnosis import write_diagnosis
 
-    yield Progress(0, 1, f"Write {path.name}")
+    yield Progress(0, 1, tr("Write {name}", name=path.name))
     return write_diagnosis(path, rows, part_names, replace=True)

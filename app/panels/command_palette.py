@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 
 from app.commands import CommandTable
 from app.fuzzy import fuzzy_score
+from app.translation import tr
 
 __all__ = ["CommandPalette"]
 
@@ -32,14 +33,14 @@ class CommandPalette(QDialog):
         super().__init__(parent, Qt.WindowType.Dialog | Qt.WindowType.FramelessWindowHint)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setObjectName("palette")
-        self.setWindowTitle("Commands")
+        self.setWindowTitle(tr("Commands"))
         self.resize(_WIDTH, _HEIGHT)
         self._commands = commands
         self._menus = {name: menu for menu, names in commands.groups.items() for name in names}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Type a few letters of a command")
-        self.search.setAccessibleName("Command to look for")
-        self.search.setToolTip("A few letters of a command's name, in their order")
+        self.search.setPlaceholderText(tr("Type a few letters of a command"))
+        self.search.setAccessibleName(tr("Command to look for"))
+        self.search.setToolTip(tr("A few letters of a command's name, in their order"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._fill)
         self.search.returnPressed.connect(self._run)
@@ -51,13 +52,13 @@ class CommandPalette(QDialog):
         self.list.setUniformRowHeights(True)
         self.list.setIconSize(QSize(17, 17))
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.list.setAccessibleName("Commands found")
+        self.list.setAccessibleName(tr("Commands found"))
         self.list.header().setStretchLastSection(False)
         self.list.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in (1, 2):
             self.list.header().setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.list.itemClicked.connect(self._run)
-        self._nothing = QLabel("No command has these letters in that order.")
+        self._nothing = QLabel(tr("No command has these letters in that order."))
         self._nothing.setObjectName("muted")
         self._nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = QVBoxLayout(self)

@@ -12,6 +12,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 
+from app.translation import tr
 from spams_core import __version__
 from spams_core.errors import InputError
 
@@ -35,19 +36,19 @@ def show_error(parent: QWidget, error: BaseException) -> QMessageBox:
     if isinstance(error, InputError):
         logger.warning("%s", error)
         box.setIcon(QMessageBox.Icon.Warning)
-        box.setWindowTitle("That did not work")
+        box.setWindowTitle(tr("That did not work"))
         box.setText(str(error))
     else:
         trace = "".join(traceback.format_exception(error))
         logger.error("%s", trace)
         box.setIcon(QMessageBox.Icon.Critical)
-        box.setWindowTitle("Something went wrong")
-        box.setText("This is a defect of SPAM Studio, not of your data. The window goes on working.")
+        box.setWindowTitle(tr("Something went wrong"))
+        box.setText(tr("This is a defect of SPAM Studio, not of your data. The window goes on working."))
         box.setInformativeText(f"{type(error).__name__}: {error}")
         box.setDetailedText(trace)
     message = f"SPAM Studio {__version__}\n{box.text()}\n{box.informativeText()}\n{box.detailedText()}".strip() + "\n"
-    copy = box.addButton("Copy", QMessageBox.ButtonRole.ActionRole)
-    copy.setToolTip("Copy this message and its details")
+    copy = box.addButton(tr("Copy"), QMessageBox.ButtonRole.ActionRole)
+    copy.setToolTip(tr("Copy this message and its details"))
     copy.clicked.disconnect()  # copying does not close the message
     copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(message))
     confirm = box.addButton(QMessageBox.StandardButton.Ok)

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLineEdit, QTextBrowser
 
 from app.commands import CommandTable
 from app.theme import Theme
+from app.translation import tr
 
 __all__ = ["HelpPage"]
 
@@ -28,17 +29,17 @@ class HelpPage(QDialog):
         """Workspaces are titles and hints, in their order."""
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("SPAM Studio Help")
+        self.setWindowTitle(tr("SPAM Studio Help"))
         self.resize(680, 620)
         self._commands, self._workspaces, self._theme = commands, workspaces, theme
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Filter")
-        self.search.setAccessibleName("Filter")
-        self.search.setToolTip("Show the commands whose name, key or explanation has this text in it")
+        self.search.setPlaceholderText(tr("Filter"))
+        self.search.setAccessibleName(tr("Filter"))
+        self.search.setToolTip(tr("Show the commands whose name, key or explanation has this text in it"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._write)
         self.page = QTextBrowser()
-        self.page.setAccessibleName("Help")
+        self.page.setAccessibleName(tr("Help"))
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)
@@ -61,14 +62,18 @@ class HelpPage(QDialog):
                 for title, hint in self._workspaces
             )
             parts.append(
-                "<p>A recording goes through five workspaces, the tabs at the right. Every command is in a menu, and "
-                f"found by a few letters with {escape(self._keys('palette'))}.</p><table>{rows}</table>"
+                tr(
+                    "<p>A recording goes through five workspaces, the tabs at the right. Every command "
+                    "is in a menu, and found by a few letters with {keys}.</p><table>{rows}</table>",
+                    keys=escape(self._keys("palette")),
+                    rows=rows,
+                )
             )
         for menu, names in self._commands.groups.items():
             rows = "".join(self._row(name, muted) for name in names if self._wanted(name, menu, wanted))
             if rows:
                 parts.append(f"<h3>{escape(menu)}</h3><table width='100%'>{rows}</table>")
-        self.page.setHtml("".join(parts) or f"<p style='{muted}'>Nothing has that text in it.</p>")
+        self.page.setHtml("".join(parts) or tr("<p style='{muted}'>Nothing has that text in it.</p>", muted=muted))
 
     def _keys(self, name: str) -> str:
         return self._commands.actions[name].shortcut().toString(QKeySequence.SequenceFormat.NativeText)

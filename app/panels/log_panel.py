@@ -10,10 +10,15 @@ from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QListView, QPushB
 
 from app.log_model import ENTRY, LEVEL, LogModel
 from app.theme import THEMES, Theme
+from app.translation import tr
 
 __all__ = ["LogPanel"]
 
-_LEVELS = (("Everything", logging.INFO), ("Warnings and errors", logging.WARNING), ("Errors", logging.ERROR))
+_LEVELS = (
+    (tr("Everything"), logging.INFO),
+    (tr("Warnings and errors"), logging.WARNING),
+    (tr("Errors"), logging.ERROR),
+)
 
 
 class _FromLevel(QSortFilterProxyModel):
@@ -41,7 +46,7 @@ class LogPanel(QDialog):
 
     def __init__(self, model: LogModel, theme: Theme, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle("Log")
+        self.setWindowTitle(tr("Log"))
         self.resize(760, 380)
         self._model = model
         self.shown = _FromLevel(self)
@@ -50,19 +55,19 @@ class LogPanel(QDialog):
         self.level = QComboBox()
         for title, level in _LEVELS:
             self.level.addItem(title, level)
-        self.level.setAccessibleName("Level")
-        self.level.setToolTip("Show entries from this level upwards")
+        self.level.setAccessibleName(tr("Level"))
+        self.level.setToolTip(tr("Show entries from this level upwards"))
         self.level.currentIndexChanged.connect(self._on_level)
         self.list = QListView()
         self.list.setModel(self.shown)
         self.list.setSelectionMode(QListView.SelectionMode.ExtendedSelection)
         self.list.setUniformItemSizes(True)
-        self.list.setAccessibleName("Log")
-        self.copy = QPushButton("Copy")
-        self.copy.setToolTip("Copy the chosen entries, or all that are shown, with their tracebacks")
+        self.list.setAccessibleName(tr("Log"))
+        self.copy = QPushButton(tr("Copy"))
+        self.copy.setToolTip(tr("Copy the chosen entries, or all that are shown, with their tracebacks"))
         self.copy.clicked.connect(self._on_copy)
-        self.clear = QPushButton("Clear")
-        self.clear.setToolTip("Forget all entries")
+        self.clear = QPushButton(tr("Clear"))
+        self.clear.setToolTip(tr("Forget all entries"))
         self.clear.clicked.connect(model.clear)
         for button in (self.copy, self.clear):
             button.setAutoDefault(False)

@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.preferences import Preferences
+from app.translation import tr
 
 __all__ = ["PreferencesDialog"]
 
@@ -29,27 +30,29 @@ class PreferencesDialog(QDialog):
     def __init__(self, preferences: Preferences, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Preferences")
+        self.setWindowTitle(tr("Preferences"))
         self.setMinimumWidth(440)
         self._preferences = preferences
         self._form = QFormLayout()
         self._form.setHorizontalSpacing(18)
         self._form.setVerticalSpacing(9)
         self.theme = self._choice(
-            "Theme", "Colours of the window; System follows the desktop",
-            (("Dark", "dark"), ("Light", "light"), ("System", "system")), preferences.theme_choice,
+            tr("Theme"), tr("Colours of the window; System follows the desktop"),
+            ((tr("Dark"), "dark"), (tr("Light"), "light"), (tr("System"), "system")), preferences.theme_choice,
         )  # fmt: skip
         self.unit = self._choice(
-            "Lengths", "Unit of residuals and other lengths in the window; files are always in metres",
-            (("Millimetres", "mm"), ("Centimetres", "cm"), ("Metres", "m")), preferences.unit,
+            tr("Lengths"), tr("Unit of residuals and other lengths in the window; files are always in metres"),
+            ((tr("Millimetres"), "mm"), (tr("Centimetres"), "cm"), (tr("Metres"), "m")), preferences.unit,
         )  # fmt: skip
         self.pace = self._choice(
-            "Playing", "How a recording is played at first: at its own rate, dropping frames, or showing every frame",
-            (("Real time", "real time"), ("Every frame", "every frame")), preferences.pace,
+            tr("Playing"),
+                tr("How a recording is played at first: at its own rate, dropping frames, or showing every frame"),
+            ((tr("Real time"), "real time"), (tr("Every frame"), "every frame")), preferences.pace,
         )  # fmt: skip
         self.device = self._choice(
-            "Fit on", "Where a fit computes unless its settings say otherwise; Automatic takes a GPU if there is one",
-            (("Automatic", "auto"), ("Processor", "cpu"), ("GPU (CUDA)", "cuda")), preferences.device,
+            tr("Fit on"),
+                tr("Where a fit computes unless its settings say otherwise; Automatic takes a GPU if there is one"),
+            ((tr("Automatic"), "auto"), (tr("Processor"), "cpu"), (tr("GPU (CUDA)"), "cuda")), preferences.device,
         )  # fmt: skip
         self.memory = QSpinBox()
         self.memory.setRange(64, 16384)
@@ -57,8 +60,8 @@ class PreferencesDialog(QDialog):
         self.memory.setSuffix(" MB")
         self.memory.setValue(preferences.memory_mb)
         self.memory.valueChanged.connect(self._keep)
-        self._row("Memory for frames", self.memory, "Points of so many frames are kept to be shown at once")
-        hint = QLabel("Kept for this user on this computer.")
+        self._row(tr("Memory for frames"), self.memory, tr("Points of so many frames are kept to be shown at once"))
+        hint = QLabel(tr("Kept for this user on this computer."))
         hint.setObjectName("muted")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)

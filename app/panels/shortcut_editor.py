@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.commands import CommandTable
+from app.translation import tr
 
 __all__ = ["ShortcutEditor"]
 
@@ -37,22 +38,22 @@ class ShortcutEditor(QDialog):
     def __init__(self, commands: CommandTable, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.setWindowTitle("Keyboard Shortcuts")
+        self.setWindowTitle(tr("Keyboard Shortcuts"))
         self.resize(640, 560)
         self._commands = commands
         self._menus = {name: menu for menu, names in commands.groups.items() for name in names}
         self.search = QLineEdit()
-        self.search.setPlaceholderText("Filter by command, menu or key")
-        self.search.setAccessibleName("Filter")
-        self.search.setToolTip("Show the commands whose name, menu or shortcut has this text in it")
+        self.search.setPlaceholderText(tr("Filter by command, menu or key"))
+        self.search.setAccessibleName(tr("Filter"))
+        self.search.setToolTip(tr("Show the commands whose name, menu or shortcut has this text in it"))
         self.search.setClearButtonEnabled(True)
         self.search.textChanged.connect(self._filter)
         self.table = QTreeWidget()
-        self.table.setHeaderLabels(["Command", "Menu", "Shortcut"])
+        self.table.setHeaderLabels([tr("Command"), tr("Menu"), tr("Shortcut")])
         self.table.setRootIsDecorated(False)
         self.table.setUniformRowHeights(True)
         self.table.setAlternatingRowColors(True)
-        self.table.setAccessibleName("Commands and their shortcuts")
+        self.table.setAccessibleName(tr("Commands and their shortcuts"))
         self.table.header().setStretchLastSection(False)
         self.table.header().setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column in (1, 2):
@@ -65,22 +66,22 @@ class ShortcutEditor(QDialog):
         self.keys = QKeySequenceEdit()
         self.keys.setMaximumSequenceLength(1)
         self.keys.setClearButtonEnabled(True)
-        self.keys.setAccessibleName("New shortcut")
-        self.keys.setToolTip("Click here and press the keys")
+        self.keys.setAccessibleName(tr("New shortcut"))
+        self.keys.setToolTip(tr("Click here and press the keys"))
         self.keys.keySequenceChanged.connect(self._on_keys)
         field = self.keys.findChild(QLineEdit)
         if field is not None:
-            field.setAccessibleName("New shortcut")
-            field.setPlaceholderText("Press the keys")
-        self.assign = QPushButton("Assign")
+            field.setAccessibleName(tr("New shortcut"))
+            field.setPlaceholderText(tr("Press the keys"))
+        self.assign = QPushButton(tr("Assign"))
         self.assign.setObjectName("primary")
-        self.assign.setToolTip("Give the chosen command this shortcut; without one it has none")
+        self.assign.setToolTip(tr("Give the chosen command this shortcut; without one it has none"))
         self.assign.clicked.connect(self._on_assign)
-        self.reset = QPushButton("Reset")
-        self.reset.setToolTip("Give the chosen command its own shortcut back")
+        self.reset = QPushButton(tr("Reset"))
+        self.reset.setToolTip(tr("Give the chosen command its own shortcut back"))
         self.reset.clicked.connect(self._on_reset)
-        self.reset_all = QPushButton("Reset All")
-        self.reset_all.setToolTip("Give all commands their own shortcuts back")
+        self.reset_all = QPushButton(tr("Reset All"))
+        self.reset_all.setToolTip(tr("Give all commands their own shortcuts back"))
         self.reset_all.clicked.connect(self._on_reset_all)
         self.message = QLabel()
         self.message.setWordWrap(True)
@@ -152,9 +153,15 @@ class ShortcutEditor(QDialog):
         name, keys = self._chosen(), self.keys.keySequence().toString()
         holder = self._commands.holder(keys, besides=name) if name else None
         self.assign.setEnabled(bool(name) and keys != self._commands.keys(name))
-        self.assign.setText("Assign" if holder is None else "Take Over")
+        self.assign.setText(tr("Assign") if holder is None else tr("Take Over"))
         if holder is not None:
-            self.message.setText(f"{keys} belongs to “{self._commands.title(holder)}”, which would lose it.")
+            self.message.setText(
+                tr(
+                    "{keys} belongs to “{command}”, which would lose it.",
+                    keys=keys,
+                    command=self._commands.title(holder),
+                )
+            )
         elif name:
             self.message.setText(self._commands.command(name).hint)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, QPoint, QRect, Qt, QTimer, Signal, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.translation import tr
+
 if TYPE_CHECKING:
     from app.main_window import MainWindow
 
@@ -42,7 +44,7 @@ def tour_steps(window: MainWindow) -> list[Step]:
     session, commands = window.session, window.commands
 
     def keys(name: str) -> str:
-        return commands.keys(name) or "the menu"
+        return commands.keys(name) or tr("the menu")
 
     def viewport() -> QWidget:
         return window.viewport if window.viewport is not None else window
@@ -66,9 +68,11 @@ def tour_steps(window: MainWindow) -> list[Step]:
         return lambda: window.workspace is not here
 
     opening = Step(
-        "Open a recording",
-        "A short recording of a walking person comes with the program. Press this button to open it; yours are "
-        "opened in the same way, or dropped on the window.",
+        tr("Open a recording"),
+        tr(
+            "A short recording of a walking person comes with the program. Press this button to open it; yours are "
+            "opened in the same way, or dropped on the window."
+        ),
         lambda: window.welcome.demo,
         lambda: lambda: window.viewing and session.cloud is not None,
         commands.actions["open.demo"].trigger,
@@ -76,30 +80,44 @@ def tour_steps(window: MainWindow) -> list[Step]:
     return [
         *([] if session.frame_count else [opening]),
         Step(
-            "Walk through time",
-            f"Drag along this strip, or play with {keys('play.toggle')}. The arrows step frame by frame.",
+            tr("Walk through time"),
+            tr("Drag along this strip, or play with {keys}. The arrows step frame by frame.", keys=keys("play.toggle")),
             lambda: window.timeline.strip,
             moved,
         ),
-        Step("Look around", f"Drag to turn, scroll to zoom. {keys('view.reset')} goes back.", viewport, turned),
         Step(
-            "Fit the body",
-            f"This button ({keys('fit.start')}) fits the body to the recording: about a minute for the one that "
-            "comes with the program. The mesh moves while it works. Next goes on without it.",
+            tr("Look around"),
+            tr("Drag to turn, scroll to zoom. {keys} goes back.", keys=keys("view.reset")),
+            viewport,
+            turned,
+        ),
+        Step(
+            tr("Fit the body"),
+            tr(
+                "This button ({keys}) fits the body to the recording: about a minute for the one "
+                "that comes with the program. The mesh moves while it works. Next goes on without it.",
+                keys=keys("fit.start"),
+            ),
             fit_button,
             lambda: lambda: window.jobs.fitting is not None or session.fit is not None,
         ),
         Step(
-            "Five workspaces",
-            "Check a recording, fit, see where the fit is wrong, change the body, take it along. Turn to another tab, "
-            f"with {keys('turn.capture')} for instance.",
+            tr("Five workspaces"),
+            tr(
+                "Check a recording, fit, see where the fit is wrong, change the body, take it along. "
+                "Turn to another tab, with {keys} for instance.",
+                keys=keys("turn.capture"),
+            ),
             window.tabs.tabBar,
             elsewhere,
         ),
         Step(
-            "Every command by name",
-            f"{keys('palette')} finds a command by a few letters, {keys('help.page')} shows them all. "
-            "This tour is in the Help menu.",
+            tr("Every command by name"),
+            tr(
+                "{keys} finds a command by a few letters, {help} shows them all. This tour is in the Help menu.",
+                keys=keys("palette"),
+                help=keys("help.page"),
+            ),
             window.menuBar,
             lambda: lambda: False,
         ),
@@ -136,10 +154,10 @@ class Tour(QObject):
         self.title.setObjectName("heading")
         self._text.setWordWrap(True)
         self._count.setObjectName("muted")
-        self.next, self.skip = QPushButton("Next"), QPushButton("Skip the tour")
+        self.next, self.skip = QPushButton(tr("Next")), QPushButton(tr("Skip the tour"))
         self.next.setObjectName("primary")
-        self.next.setToolTip("Go on without doing this")
-        self.skip.setToolTip("End the tour; Help starts it again")
+        self.next.setToolTip(tr("Go on without doing this"))
+        self.skip.setToolTip(tr("End the tour; Help starts it again"))
         self.next.clicked.connect(self._on_next)
         self.skip.clicked.connect(self.end)
         row = QHBoxLayout()
@@ -178,9 +196,9 @@ class Tour(QObject):
             return
         self.title.setText(step.title)
         self._text.setText(step.text)
-        self._count.setText(f"{at + 1} of {len(self._steps)}")
+        self._count.setText(tr("{number} of {count}", number=at + 1, count=len(self._steps)))
         last = at == len(self._steps) - 1
-        self.next.setText("Done" if last else "Next")
+        self.next.setText(tr("Done") if last else tr("Next"))
         self.skip.setVisible(not last)
         self._place()
 

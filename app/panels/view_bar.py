@@ -10,11 +10,12 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 
+from app.translation import tr
 from app.viewport_format import COLUMN_STRETCH
 
 __all__ = ["Legend", "ViewBar"]
 
-TITLES = ("Input", "Fit", "Canonical shape")
+TITLES = (tr("Input"), tr("Fit"), tr("Canonical shape"))
 
 
 class ViewBar(QWidget):

@@ -7,6 +7,7 @@ from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme, icon
+from app.translation import tr
 
 __all__ = ["Welcome"]
 
@@ -43,18 +44,20 @@ class Welcome(QWidget):
         self._area.setMaximumSize(560, 360)
         self._symbol = QLabel()
         self._symbol.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        title = QLabel("Open a recording or drop a folder here")
+        title = QLabel(tr("Open a recording or drop a folder here"))
         title.setObjectName("hero")
         title.setAlignment(Qt.AlignmentFlag.AlignCenter)
         hint = QLabel(
-            "A recording is a folder with camera.json and depth/ images.\n"
-            "The body in it is fitted part by part: no markers, no template, no GPU needed."
+            tr(
+                "A recording is a folder with camera.json and depth/ images.\n"
+                "The body in it is fitted part by part: no markers, no template, no GPU needed."
+            )
         )
         hint.setObjectName("muted")
         hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.demo = self._button(demo_action, "Open the demo recording", primary=True)
-        self.open = self._button(open_action, "Open a recording…")
-        self.explore = self._button(explore_action, "Explore the body model")
+        self.demo = self._button(demo_action, tr("Open the demo recording"), primary=True)
+        self.open = self._button(open_action, tr("Open a recording…"))
+        self.explore = self._button(explore_action, tr("Explore the body model"))
         buttons = QHBoxLayout()
         buttons.setSpacing(10)
         buttons.addStretch(1)

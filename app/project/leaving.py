@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QObject, Qt
 from PySide6.QtWidgets import QMessageBox
 
+from app.translation import tr
+
 if TYPE_CHECKING:
     from app.main_window import MainWindow
 
@@ -49,32 +51,33 @@ class Leaving(QObject):
     def _ask_edits(self, then: Callable[[], None], project: bool) -> None:
         window, projects = self._window, self._window.projects
         saving, path = window.edit_workspace.saving, window.session.fit_path
-        fit = path.name if path is not None else "this fit"
+        fit = path.name if path is not None else tr("this fit")
         role = QMessageBox.ButtonRole
         choices: list[_Choice] = []
         if saving.possible:
             saved = (lambda: self.guard(then, project=True)) if project else then
-            choices.append(("Save as New Fit…", role.AcceptRole, lambda: saving.ask_fit(saved)))
+            choices.append((tr("Save as New Fit…"), role.AcceptRole, lambda: saving.ask_fit(saved)))
 
         def go_on() -> None:
             if not project:
                 projects.detach()  # or the next save would put what is opened now in the place of these edits
             then()
 
-        choices.append(("Save Project", role.AcceptRole, lambda: projects.save(go_on)))
-        choices.append(("Discard", role.DestructiveRole, then))
-        others = " Other changes of the project are unsaved too." if project and projects.unsaved else ""
+        choices.append((tr("Save Project"), role.AcceptRole, lambda: projects.save(go_on)))
+        choices.append((tr("Discard"), role.DestructiveRole, then))
+        others = tr(" Other changes of the project are unsaved too.") if project and projects.unsaved else ""
         self._ask(
-            "Unsaved edits",
-            f"The edits of {fit} are saved neither as a new fit nor in a project.",
-            f"They are lost otherwise.{others}", choices,
+            tr("Unsaved edits"),
+            tr("The edits of {fit} are saved neither as a new fit nor in a project.", fit=fit),
+            tr("They are lost otherwise.{others}", others=others), choices,
         )  # fmt: skip
 
     def _ask_project(self, then: Callable[[], None]) -> None:
         projects, role = self._window.projects, QMessageBox.ButtonRole
         self._ask(
-            "Unsaved changes", f"Save the changes of {projects.name}?", "They are lost otherwise.",
-            [("Save", role.AcceptRole, lambda: projects.save(then)), ("Discard", role.DestructiveRole, then)],
+            tr("Unsaved changes"), tr("Save the changes of {name}?", name=projects.name),
+            tr("They are lost otherwise."),
+            [(tr("Save"), role.AcceptRole, lambda: projects.save(then)), (tr("Discard"), role.DestructiveRole, then)],
         )  # fmt: skip
 
     def _ask(self, title: str, text: str, more: str, choices: list[_Choice]) -> None:

@@ -18,6 +18,7 @@ from app.commands import Command
 from app.panels.dialogs import ask, ask_path
 from app.project.project_file import SUFFIX, Project, file_state, read_project, write_project
 from app.project.recovery import Abandoned, Recovery
+from app.translation import tr
 from spams_core.errors import InputError
 from spams_core.settings import settings_from_dict, settings_to_dict
 
@@ -66,13 +67,16 @@ class Projects(QObject):
             return self.path is not None or window.session.frame_count > 0
 
         return [
-            Command("project.new", "New Project", self.new, "Close what is open and begin anew", "Ctrl+N", "file",
+            Command("project.new", tr("New Project"), self.new, tr("Close what is open and begin anew"), "Ctrl+N",
+                    "file",
                     free),
-            Command("project.open", "Open Project…", self.ask_open, "Open a project: recording, fit, views, layers",
+            Command("project.open", tr("Open Project…"), self.ask_open,
+                    tr("Open a project: recording, fit, views, layers"),
                     "Ctrl+Alt+O", "folder-notch-open", free),
-            Command("project.save", "Save Project", self.save, "Keep what is open and how it is looked at in a file",
+            Command("project.save", tr("Save Project"), self.save,
+                    tr("Keep what is open and how it is looked at in a file"),
                     "Ctrl+S", "floppy-disk", anything),
-            Command("project.save_as", "Save Project As…", self.save_as, "Save the project in another file",
+            Command("project.save_as", tr("Save Project As…"), self.save_as, tr("Save the project in another file"),
                     "Ctrl+Shift+S", "", anything),
         ]  # fmt: skip
 
@@ -135,7 +139,7 @@ class Projects(QObject):
     @property
     def name(self) -> str:
         """What to call what is open."""
-        return self.path.stem if self.path is not None else self._subject or "this project"
+        return self.path.stem if self.path is not None else self._subject or tr("this project")
 
     def set_subject(self, name: str) -> None:
         """Name what is open, for the title."""
@@ -147,7 +151,7 @@ class Projects(QObject):
         shown = " · ".join(name for name in names if name)
         if self.path is None and shown:
             shown += "[*]"
-        self._window.setWindowTitle(f"{shown} — SPAM Studio" if shown else "SPAM Studio[*]")
+        self._window.setWindowTitle(tr("{shown} — SPAM Studio", shown=shown) if shown else tr("SPAM Studio[*]"))
 
     def _settle(self, path: Path | None, saved: Project) -> None:
         """From now on this is what is saved, and where."""
@@ -177,7 +181,7 @@ class Projects(QObject):
 
     def ask_open(self) -> None:
         """Which project to open."""
-        dialog = QFileDialog(self._window, "Open a project", str(self._window.last_folder), _KINDS)
+        dialog = QFileDialog(self._window, tr("Open a project"), str(self._window.last_folder), _KINDS)
         ask_path(self._window, dialog, lambda path: self.open_path(path))
 
     def open_path(self, path: Path) -> None:
@@ -188,7 +192,7 @@ class Projects(QObject):
         """
         path = path.expanduser().absolute()
         if self._window.jobs.fitting is not None:
-            self._window.notify("A fit is running: cancel it, or wait, before opening something else.")
+            self._window.notify(tr("A fit is running: cancel it, or wait, before opening something else."))
             return
         project = read_project(path)
         self._window.leaving.guard(lambda: self._locate(project, path), project=True)
@@ -208,7 +212,11 @@ class Projects(QObject):
             self._locate(moved, path, left=left)
 
         def browse() -> None:
-            dialog = QFileDialog(self._window, f"Where is the {name} {place.name}?", str(self._window.last_folder))
+            dialog = QFileDialog(
+                self._window,
+                tr("Where is the {kind} {name}?", kind=name, name=place.name),
+                str(self._window.last_folder),
+            )
             dialog.setFileMode(QFileDialog.FileMode.Directory)
             dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
             ask_path(self._window, dialog, go_on)
@@ -216,10 +224,10 @@ class Projects(QObject):
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(f"The {name} has moved")
-        box.setText(f"The {name} of this project is no longer here:\n{place}")
-        locate = box.addButton("Locate…", QMessageBox.ButtonRole.AcceptRole)
-        without = box.addButton(f"Open without the {name}", QMessageBox.ButtonRole.DestructiveRole)
+        box.setWindowTitle(tr("The {name} has moved", name=name))
+        box.setText(tr("The {name} of this project is no longer here:\n{place}", name=name, place=place))
+        locate = box.addButton(tr("Locate…"), QMessageBox.ButtonRole.AcceptRole)
+        without = box.addButton(tr("Open without the {name}", name=name), QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         locate.clicked.connect(browse)
         without.clicked.connect(lambda: go_on(None))
@@ -349,8 +357,9 @@ class Projects(QObject):
             self.save_as(then)
         elif file_state(path) not in (None, self._state):
             ask(
-                self._window, "The file has changed", f"{path.name} was changed by another program since it was read.",
-                "Overwrite", "Cancel", lambda: self._guarded(path, then),
+                self._window, tr("The file has changed"),
+                tr("{name} was changed by another program since it was read.", name=path.name),
+                tr("Overwrite"), tr("Cancel"), lambda: self._guarded(path, then),
             )  # fmt: skip
         else:
             self._write(path, then)
@@ -358,7 +367,7 @@ class Projects(QObject):
     def save_as(self, then: Callable[[], None] | None = None) -> None:
         """Ask where to save."""
         start = self.path or self._window.last_folder / f"{self._subject or 'project'}{SUFFIX}"
-        dialog = QFileDialog(self._window, "Save the project", str(start.parent), _KINDS)
+        dialog = QFileDialog(self._window, tr("Save the project"), str(start.parent), _KINDS)
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         # The name's ending is completed here, so the question whether to overwrite belongs here too.
         dialog.setOption(QFileDialog.Option.DontConfirmOverwrite, True)
@@ -374,7 +383,8 @@ class Projects(QObject):
         path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
         if path.exists() and path != self.path:
             ask(
-                self._window, "Overwrite?", f"{path.name} exists already in {path.parent}.", "Overwrite", "Cancel",
+                self._window, tr("Overwrite?"), tr("{name} exists already in {parent}.", name=path.name,
+                    parent=path.parent), tr("Overwrite"), tr("Cancel"),
                 lambda: self._guarded(path, then),
             )  # fmt: skip
         else:
@@ -392,7 +402,7 @@ class Projects(QObject):
         self._window.last_folder = path.parent
         self._window.preferences.add_recent(path)
         self._settle(path, now)
-        self._window.notify(f"Saved {path}")
+        self._window.notify(tr("Saved {path}", path=path))
         if then is not None:
             then()
 
@@ -421,12 +431,18 @@ class Projects(QObject):
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Recover unsaved work")
-        box.setText("SPAM Studio did not close properly.")
-        box.setInformativeText(f"{named.name if named is not None else 'What was open'} is kept as it was on {when}.")
-        accept = box.addButton("Recover", QMessageBox.ButtonRole.AcceptRole)
-        discard = box.addButton("Discard", QMessageBox.ButtonRole.DestructiveRole)
-        later = box.addButton("Later", QMessageBox.ButtonRole.RejectRole)
+        box.setWindowTitle(tr("Recover unsaved work"))
+        box.setText(tr("SPAM Studio did not close properly."))
+        box.setInformativeText(
+            tr(
+                "{name} is kept as it was on {when}.",
+                name=named.name if named is not None else tr("What was open"),
+                when=when,
+            )
+        )
+        accept = box.addButton(tr("Recover"), QMessageBox.ButtonRole.AcceptRole)
+        discard = box.addButton(tr("Discard"), QMessageBox.ButtonRole.DestructiveRole)
+        later = box.addButton(tr("Later"), QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(accept)
         box.setEscapeButton(later)
         accept.clicked.connect(recover)
