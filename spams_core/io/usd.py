@@ -49,7 +49,7 @@ def write_usd(
 ) -> None:
     """Write the mesh `/body/mesh`: points and normals with a sample per frame, primvars `part` and `displayColor`.
 
-    Each part is also a geometry subset, for materials.
+    Each part is also a geometry subset, bound to a material of its name and colour; what a name may not hold becomes _.
 
     Args:
         path: File to write; `.usdz` makes a package.
@@ -68,7 +68,7 @@ def write_usd(
         InputError: The extra `usd` is not installed.
     """
     require_usd()
-    from pxr import Sdf, Usd, UsdGeom, UsdUtils, Vt
+    from pxr import Sdf, Tf, Usd, UsdGeom, UsdShade, UsdUtils, Vt
 
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.y if up == "y" else UsdGeom.Tokens.z)
@@ -79,6 +79,7 @@ def write_usd(
     stage.SetEndTimeCode(float(time_codes[-1]))
     stage.GetRootLayer().customLayerData = {"provenance": json.dumps(dict(extras or {}), sort_keys=True)}
     root = UsdGeom.Xform.Define(stage, "/body")
+    stage.DefinePrim("/body/materials")  # without a type: programs make an object of every scope
     stage.SetDefaultPrim(root.GetPrim())
     mesh = UsdGeom.Mesh.Define(stage, "/body/mesh")
     mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
@@ -91,11 +92,14 @@ def write_usd(
     linear = linear_colors(part_rgb)[:, :3].astype(np.float32) / 255
     color.Set(Vt.Vec3fArray.FromNumpy(np.ascontiguousarray(linear[vertex_parts])))
     owners = face_parts(faces, vertex_parts)
-    for index, name in enumerate(part_names):
+    binding = UsdShade.MaterialBindingAPI.Apply(mesh.GetPrim())
+    for index, title in enumerate(part_names):
+        name = Tf.MakeValidIdentifier(title)
         members = np.ascontiguousarray(np.flatnonzero(owners == index), np.int32)
-        UsdGeom.Subset.CreateGeomSubset(
-            mesh, name, UsdGeom.Tokens.face, Vt.IntArray.FromNumpy(members), "part", UsdGeom.Tokens.partition
-        )
+        subset = binding.CreateMaterialBindSubset(name, Vt.IntArray.FromNumpy(members), UsdGeom.Tokens.face)
+        material = _material(stage, f"/body/materials/{name}", linear[index])
+        UsdShade.MaterialBindingAPI.Apply(subset.GetPrim()).Bind(material)
+    binding.SetMaterialBindSubsetsFamilyType(UsdGeom.Tokens.partition)
     points, normals, extent = mesh.CreatePointsAttr(), mesh.CreateNormalsAttr(), mesh.CreateExtentAttr()
     mesh.SetNormalsInterpolation(UsdGeom.Tokens.vertex)
     triangles = torch.from_numpy(np.asarray(faces, dtype=np.int64))
@@ -115,3 +119,16 @@ def write_usd(
             packed.replace(path)
         else:
             Path(layer).replace(path)
+
+
+def _material(stage: Any, path: str, linear_rgb: Float[np.ndarray, "3"]) -> Any:
+    """A matt surface of one colour."""
+    from pxr import Gf, Sdf, UsdShade
+
+    material = UsdShade.Material.Define(stage, path)
+    shader = UsdShade.Shader.Define(stage, f"{path}/surface")
+    shader.CreateIdAttr("UsdPreviewSurface")
+    shader.CreateInput("diffuseColor", Sdf.ValueTypeNames.Color3f).Set(Gf.Vec3f(*map(float, linear_rgb)))
+    shader.CreateInput("roughness", Sdf.ValueTypeNames.Float).Set(0.8)
+    material.CreateSurfaceOutput().ConnectToSource(shader.ConnectableAPI(), "surface")
+    return material

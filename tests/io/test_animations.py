@@ -86,7 +86,7 @@ def test_one_frame_is_a_glb_without_animation(ball, tmp_path):
 @pytest.mark.parametrize("suffix", ["usd", "usdz"])
 def test_usd_samples_are_the_frames_and_their_times(ball, tmp_path, suffix):
     pytest.importorskip("pxr", reason="needs the extra usd")
-    from pxr import Usd, UsdGeom
+    from pxr import Usd, UsdGeom, UsdShade
 
     faces, parts, frames = ball
     codes, path = np.array([3, 4, 5, 8]), tmp_path / f"a.{suffix}"
@@ -109,8 +109,14 @@ def test_usd_samples_are_the_frames_and_their_times(ball, tmp_path, suffix):
     # sRGB 128 is 0.2159 of full light, 64 is 0.0513 (IEC 61966-2-1); here to the nearest of 255 levels.
     linear = np.array([[0, 0.2159, 1], [1, 0.0513, 0]])
     assert np.abs(np.array(primvars.GetPrimvar("displayColor").Get()) - linear[parts]).max() < 0.002
-    subsets = UsdGeom.Subset.GetGeomSubsets(mesh, UsdGeom.Tokens.face, "part")
+    subsets = UsdShade.MaterialBindingAPI(mesh).GetMaterialBindSubsets()
     assert [subset.GetPrim().GetName() for subset in subsets] == ["lower", "upper"]
+    for subset, color in zip(subsets, linear, strict=True):
+        material, _ = UsdShade.MaterialBindingAPI(subset).ComputeBoundMaterial()
+        assert material.GetPath() == f"/body/materials/{subset.GetPrim().GetName()}"
+        surface, *_ = material.ComputeSurfaceSource()
+        assert surface.GetShaderId() == "UsdPreviewSurface"
+        assert np.abs(np.array(surface.GetInput("diffuseColor").Get()) - color).max() < 0.002
     assert sorted(index for subset in subsets for index in subset.GetIndicesAttr().Get()) == list(range(len(faces)))
     assert list(tmp_path.iterdir()) == [path]
 
@@ -136,6 +142,25 @@ def test_usd_as_a_library_reads_it_that_did_not_write_it(ball, tmp_path, suffix)
     # Linear in between, as the format has it.
     assert np.allclose(np.asarray(points.get(time=3.25)), 0.75 * frames[0] + 0.25 * frames[1], atol=1e-6)
     assert json.loads(stage.custom_layer_data["provenance"]) == {"made": "here"}
+
+
+@pytest.mark.parametrize("suffix", ["usd", "usdz"])
+def test_usd_has_nothing_that_its_own_validators_object_to(ball, tmp_path, suffix):
+    pytest.importorskip("pxr.UsdValidation", reason="needs the extra usd, 25.2 or newer")
+    from pxr import Usd, UsdShade, UsdValidation
+
+    faces, parts, frames = ball
+    path = tmp_path / f"a.{suffix}"
+    # The third part has no vertex.
+    colors = np.concatenate([COLORS, COLORS[:1]])
+    write_usd(path, iter(frames), np.arange(4), 25.0, faces, parts, ["lower", "upper", "2nd tail"], colors)
+    context = UsdValidation.ValidationContext(UsdValidation.ValidationRegistry().GetOrLoadAllValidators())
+    stage = Usd.Stage.Open(str(path))
+    assert stage.GetPrimAtPath("/body/mesh/_nd_tail")
+    assert [error.GetMessage() for error in context.Validate(stage)] == []
+    # They do look: without the schema, a binding is one that programs pass over.
+    stage.GetPrimAtPath("/body/mesh/upper").RemoveAPI(UsdShade.MaterialBindingAPI)
+    assert any("MaterialBindingAPI" in error.GetMessage() for error in context.Validate(stage))
 
 
 def test_alembic_samples_are_the_frames_and_their_times(ball, tmp_path):
