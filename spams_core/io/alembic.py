@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 
 from spams_core import __version__
 from spams_core.errors import InputError
@@ -38,9 +38,10 @@ def write_alembic(
     faces: Int[np.ndarray, "F 3"],
     vertex_parts: Int[np.ndarray, "V"],
     part_names: Sequence[str],
+    part_rgb: UInt8[np.ndarray, "Q 3"],
     extras: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the polygon mesh `/body`: a sample of its points per frame, and a face set per part.
+    """Write the polygon mesh `/body`: a sample of its points per frame, colours `Cd`, and a face set per part.
 
     Args:
         path: File to write, an Ogawa archive.
@@ -49,6 +50,8 @@ def write_alembic(
         faces: Triangles of all frames, counter-clockwise seen from outside; Alembic has them clockwise.
         vertex_parts: Part of each vertex.
         part_names: Names of the parts.
+        part_rgb: sRGB colour of each part, 0..255. Alembic does not say what its colours are; Blender writes and reads
+            them as sRGB, 0..1, and so does this.
         extras: JSON-able data, kept as text in the archive's description.
 
     Raises:
@@ -69,6 +72,13 @@ def write_alembic(
         points = imath.V3fArrayFromBuffer(np.ascontiguousarray(frame, np.float32))
         # Samples that equal the one before are stored once.
         schema.set(AbcGeom.OPolyMeshSchemaSample(points, corners, counts))
+    colors = imath.C3fArray(len(vertex_parts))
+    for part, rgb in enumerate(part_rgb):
+        members = imath.IntArrayFromBuffer(np.ascontiguousarray(vertex_parts == part, np.int32))
+        colors[members] = imath.Color3f(*(rgb / 255).tolist())
+    scope = AbcGeom.GeometryScope.kVertexScope
+    attribute = AbcGeom.OC3fGeomParam(schema.getArbGeomParams(), "Cd", False, scope, 1)
+    attribute.set(AbcGeom.OC3fGeomParamSample(colors, scope))
     owners = face_parts(faces, vertex_parts)
     for part, name in enumerate(part_names):
         members = np.ascontiguousarray(np.flatnonzero(owners == part), np.int32)

@@ -244,7 +244,7 @@ def _write_alembic(path: Path, job: ExportJob) -> Task[None]:
     extras = {**job.provenance, "recording_frames": job.recording_frames.tolist()}
     write = partial(
         write_alembic, path, seconds_each=job.even_interval() / job.fps, faces=source.faces,
-        vertex_parts=source.vertex_parts, part_names=source.part_names, extras=extras,
+        vertex_parts=source.vertex_parts, part_names=source.part_names, part_rgb=job.part_rgb, extras=extras,
     )  # fmt: skip
     yield from stream(job, "Write Alembic", lambda frames: write(frames=frames))
 
@@ -284,7 +284,7 @@ FORMATS: dict[str, FormatRow] = {
     ),
     "abc": FormatRow(
         "Alembic, animated", _write_alembic, lambda v, f: 12 * v + 100, suffix="abc",
-        bytes_once=lambda v, f: 20 * f + 8_000,
+        bytes_once=lambda v, f: 12 * v + 20 * f + 8_000,
     ),
     "pc2": FormatRow(
         "PC2 cache with OBJ", _write_pc2, lambda v, f: 12 * v,

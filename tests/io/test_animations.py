@@ -169,7 +169,7 @@ def test_alembic_samples_are_the_frames_and_their_times(ball, tmp_path):
 
     faces, parts, frames = ball
     path = tmp_path / "a.abc"
-    write_alembic(path, iter(frames), 0.08, faces, parts, ["lower", "upper"], {"made": "here"})
+    write_alembic(path, iter(frames), 0.08, faces, parts, ["lower", "upper"], COLORS, {"made": "here"})
     assert list(tmp_path.iterdir()) == [path]
     archive = Abc.IArchive(str(path))
     info = Abc.GetArchiveInfo(archive)
@@ -187,13 +187,15 @@ def test_alembic_samples_are_the_frames_and_their_times(ball, tmp_path):
     groups = {name: list(mesh.getFaceSet(name).getSchema().getValue().getFaces()) for name in mesh.getFaceSetNames()}
     assert set(groups) == {"lower", "upper"}
     assert sorted(face for members in groups.values() for face in members) == list(range(len(faces)))
+    colors = AbcGeom.IC3fGeomParam(mesh.getArbGeomParams(), "Cd").getExpandedValue().getVals()
+    assert np.abs(np.array([[*color] for color in colors]) - COLORS[parts] / 255).max() < 1e-6
 
 
 def test_alembic_without_its_extra_names_it(ball, tmp_path, monkeypatch):
     faces, parts, frames = ball
     monkeypatch.setitem(sys.modules, "alembic3d", None)
     with pytest.raises(InputError, match=r"pip install 'spam-studio\[alembic\]'"):
-        write_alembic(tmp_path / "a.abc", iter(frames), 0.1, faces, parts, ["lower", "upper"])
+        write_alembic(tmp_path / "a.abc", iter(frames), 0.1, faces, parts, ["lower", "upper"], COLORS)
 
 
 def test_usd_without_its_extra_names_it(ball, tmp_path, monkeypatch):
