@@ -98,7 +98,9 @@ def _mesh(item: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 def _base_color(material: Any) -> list[float] | str:
     """Linear colour of the surface; the name of the attribute where one is linked to it."""
-    shaders = [node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED"] if material.node_tree else []
+    shaders = (
+        [node for node in material.node_tree.nodes if node.type == "BSDF_PRINCIPLED"] if material.node_tree else []
+    )
     if not shaders:
         return list(material.diffuse_color)[:3]
     socket = shaders[0].inputs["Base Color"]

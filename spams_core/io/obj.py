@@ -26,6 +26,8 @@ def face_parts(faces: Int[np.ndarray, "F 3"], vertex_parts: Int[np.ndarray, "V"]
 def write_obj(path: Path, mesh: Mesh, part_names: Sequence[str] = (), comments: Sequence[str] = ()) -> None:
     """Write a mesh as OBJ in its own frame and unit, with six decimals: micrometres where the unit is the metre.
 
+    All of it is one smoothing group, so programs that make normals themselves show a smooth surface.
+
     Args:
         path: File to write.
         mesh: Vertices keep their order; triangles are sorted by part, each part a group `g`.
@@ -41,6 +43,7 @@ def write_obj(path: Path, mesh: Mesh, part_names: Sequence[str] = (), comments: 
     with Path(path).open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(f"# {line}\n" for comment in comments for line in comment.splitlines())
         file.write("v %.6f %.6f %.6f\n" * len(mesh.vertices) % tuple(mesh.vertices.ravel().tolist()))
+        file.write("s 1\n")
         for head, members in groups:
             if len(members):
                 file.write(head + "f %d %d %d\n" * len(members) % tuple(members.ravel().tolist()))

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Float, Int, UInt8
 from trimesh.exchange.ply import load_ply
 
 from spams_core.errors import InputError
-from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.mesh import Mesh, vertex_normals
 
 __all__ = ["read_ply", "read_ply_face_parts", "read_ply_points", "write_ply"]
 
@@ -20,7 +21,12 @@ _LONGEST_HEAD = 1 << 16
 
 
 def write_ply(
-    path: Path, mesh: Mesh, part_rgb: UInt8[np.ndarray, "Q 3"] | None = None, comments: Sequence[str] = ()
+    path: Path,
+    mesh: Mesh,
+    part_rgb: UInt8[np.ndarray, "Q 3"] | None = None,
+    comments: Sequence[str] = (),
+    *,
+    normals: bool = False,
 ) -> None:
     """Write a mesh as little-endian binary PLY, vertices as float32 in the mesh's own frame and unit.
 
@@ -29,10 +35,15 @@ def write_ply(
         mesh: Where it has part labels, each vertex carries its own as the property `part`.
         part_rgb: Colour of each part, 0..255; vertices of a labelled mesh then carry red, green and blue.
         comments: Lines of text for the header.
+        normals: Whether each vertex carries its unit normal; without them some programs show flat triangles.
     """
     columns: list[tuple[str, str, str, np.ndarray[Any, Any]]] = [
         (axis, "float", "<f4", mesh.vertices[:, k]) for k, axis in enumerate("xyz")
     ]
+    if normals:
+        corners = torch.from_numpy(np.asarray(mesh.faces, dtype=np.int64))
+        directions = vertex_normals(torch.from_numpy(np.asarray(mesh.vertices)), corners).numpy()
+        columns += [(name, "float", "<f4", directions[:, k]) for k, name in enumerate(("nx", "ny", "nz"))]
     if mesh.vertex_parts is not None:
         if part_rgb is not None:
             rgb = part_rgb[mesh.vertex_parts]

@@ -160,7 +160,7 @@ def bake_meshes(
             parts = surface.parts.cpu().numpy().astype(np.int32)
             mesh = Mesh(world.cpu().numpy(), surface.faces.cpu().numpy().astype(np.int32), parts)
             if format == "ply":
-                write_ply(folder / name, mesh, colors, comments)
+                write_ply(folder / name, mesh, colors, comments, normals=True)
             else:
                 write_obj(folder / name, mesh, names, comments)
         told = {

@@ -91,7 +91,7 @@ def _comments(job: ExportJob, recording_frame: int) -> list[str]:
 def _write_plys(folder: Path, job: ExportJob) -> Task[None]:
     for count, (mesh, name, frame) in enumerate(zip(job.meshes(), job.names, job.recording_frames, strict=True)):
         yield Progress(count, len(job.names), f"Write {name}")
-        write_ply(folder / name, mesh, job.part_rgb, _comments(job, frame))
+        write_ply(folder / name, mesh, job.part_rgb, _comments(job, frame), normals=True)
     _write_manifest(folder, job)
 
 
@@ -256,7 +256,7 @@ def _digits(count: int) -> int:
 _RIG_REMARK = "Rigid parts: near the fit, not equal to it"
 
 FORMATS: dict[str, FormatRow] = {
-    "ply": FormatRow("PLY meshes", _write_plys, lambda v, f: 16 * v + 13 * f + 3_000, each="ply"),
+    "ply": FormatRow("PLY meshes", _write_plys, lambda v, f: 28 * v + 13 * f + 3_000, each="ply"),
     "obj": FormatRow("OBJ meshes", _write_objs, lambda v, f: 30 * v + (3 * _digits(v) + 5) * f + 3_000, each="obj"),
     "glb": FormatRow(
         "GLB, one frame", _write_one_glb, lambda v, f: 32 * v + 12 * f + 4_000, suffix="glb", one_frame=True,

@@ -21,7 +21,7 @@ __all__ = ["MESH_SUFFIXES", "export_mesh"]
 _TOLD = f"spams {__version__}, metres, world frame, +y up"
 
 _WRITERS: Mapping[str, Callable[[Path, Mesh, Sequence[str]], None]] = {
-    "ply": lambda path, mesh, names: write_ply(path, mesh, part_colors(names), [_TOLD]),
+    "ply": lambda path, mesh, names: write_ply(path, mesh, part_colors(names), [_TOLD], normals=True),
     "obj": lambda path, mesh, names: write_obj(path, mesh, names, [_TOLD]),
     "glb": lambda path, mesh, names: write_glb(path, mesh, part_colors(names)),
     "stl": lambda path, mesh, names: write_stl(path, mesh, _TOLD),

@@ -35,6 +35,19 @@ def test_trimesh_reads_the_same_mesh_and_its_colors(ball, tmp_path):
     assert (seen.visual.vertex_colors[ball.vertex_parts == 0, :3] == [1, 2, 3]).all()
 
 
+def test_normals_point_out_of_a_ball_and_are_passed_over_when_read(ball, tmp_path):
+    write_ply(tmp_path / "ball.ply", ball, np.array([[1, 2, 3], [40, 50, 60]], dtype=np.uint8), normals=True)
+    seen = trimesh.load(tmp_path / "ball.ply", process=False)
+    # Stored ones, not those that trimesh would make: of a ball about the origin they are its vertices.
+    raw = seen.metadata["_ply_raw"]["vertex"]["data"]
+    stored = np.column_stack([raw[name] for name in ("nx", "ny", "nz")])
+    assert np.abs(np.linalg.norm(stored, axis=1) - 1).max() < 1e-6
+    assert (stored * ball.vertices).sum(1).min() > 0.999
+    back = read_ply(tmp_path / "ball.ply")
+    assert np.array_equal(back.vertices, ball.vertices)
+    assert np.array_equal(back.vertex_parts, ball.vertex_parts)
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "binary"])
 def test_reads_what_trimesh_writes(ball, tmp_path, encoding):
     ball.trimesh().export(tmp_path / "ball.ply", encoding=encoding)
