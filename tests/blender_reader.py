@@ -1,10 +1,10 @@
 """What Blender makes of a file, told in JSON and arrays. Run by a Python that has `bpy`, which brings its own NumPy:
 
-    python tests/blender_reader.py JOBS.json OUT
+    BLENDER_PYTHON tests/blender_reader.py JOBS.json OUT
 
-A job is a file, the importer's options that differ from its defaults, the scene's frames per second before the import (by
-default Blender's 24), and the frames to look at. OUT gets `told.json`, a list with an answer per job, and `N.npz` for job N.
-It imports nothing of this project.
+A job is a file (`path`), the importer's `options` that differ from its defaults, the scene's `fps` before the import
+(by default Blender's 24), for a point cache the settings of its modifier (`cache`), and the `frames` to look at. OUT
+gets `told.json`, a list with an answer per job, and `N.npz` for job N. It imports nothing of this project.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def look(job: dict[str, Any]) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     if "cache" in job:
         (item,) = items
         modifier = item.modifiers.new("Cache", "MESH_CACHE")
-        modifier.cache_format = "PC2"
-        modifier.filepath = job["cache"]
+        for name, value in job["cache"].items():
+            setattr(modifier, name, value)
     told: dict[str, Any] = {
         "blender": bpy.app.version_string,
         "fps": scene.render.fps / scene.render.fps_base,
@@ -86,12 +86,10 @@ def _mesh(item: Any, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
         for member in vertex.groups:
             groups[names[member.group]][vertex.index] = member.weight
     arrays["weights"] = np.stack(list(groups.values())) if groups else np.zeros((0, len(mesh.vertices)))
-    flat = mesh.attributes.get("sharp_face")
     return {
         "name": mesh.name,
         "materials": {material.name: _base_color(material) for material in mesh.materials},
         "groups": names,
-        "smooth": flat is None or not any(face.value for face in flat.data),
         "modifiers": [modifier.type for modifier in item.modifiers],
     }
 

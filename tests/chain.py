@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import trimesh
+from fits import ball_fit
 from scipy.spatial.transform import Rotation
 
+from spams_core.data.fit import write_fit
+from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.rig import Rig, RigMotion, skin
 
@@ -45,3 +50,34 @@ def chain_motion(frames: int, seed: int = 0) -> RigMotion:
 def frames_of(rig: Rig, motion: RigMotion) -> Callable[[int], np.ndarray]:
     """The moving surface."""
     return lambda t: skin(rig, motion, t)
+
+
+def write_chain_fit(path: Path, frames: int) -> np.ndarray:
+    """Write a fit of the chain to every second frame of a recording of 15 per second.
+
+    Returns:
+        [T, V, 3] its surface; it fades over a wider band than any rig would guess.
+    """
+    mesh, motion = chain_mesh(), chain_motion(frames)
+    rig = chain_rig(mesh, 0.2)
+    surface = np.stack([skin(rig, motion, t) for t in range(frames)]).astype(np.float32)
+    fit = dataclasses.replace(
+        ball_fit(part_names=list(CHAIN_PARTS)),
+        shape_codes=np.zeros((3, 8), np.float32),
+        pose_codes=np.zeros((frames, 3, 4), np.float32),
+        root_rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (frames, 3, 3)).copy(),
+        root_translation_m=np.zeros((frames, 3), np.float32),
+        canonical_vertices=(mesh.vertices * CANONICAL_PER_METRE).astype(np.float32),
+        faces=mesh.faces.astype(np.int32),
+        vertex_parts=mesh.vertex_parts,
+        vertices_world=surface,
+        frame_indices=np.arange(0, 2 * frames, 2, dtype=np.int32),
+        residual_m=np.zeros(frames, np.float32),
+        observed_offsets=np.zeros(frames + 1, np.int32),
+        observed_points=np.zeros((0, 3), np.float32),
+        observed_labels=np.zeros(0, np.int32),
+        matched_points=np.zeros((0, 3), np.float32),
+        match_weights=np.zeros(0, np.float32),
+    )
+    write_fit(path, fit)
+    return surface

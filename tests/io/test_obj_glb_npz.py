@@ -31,7 +31,7 @@ def test_obj_keeps_vertices_and_groups_faces_by_part(ball, tmp_path):
     lines = (tmp_path / "ball.obj").read_text().splitlines()
     assert lines[:2] == ["# hello", "# world"]
     # One smoothing group, stated before the first face: Blender shows flat triangles without it.
-    assert [line for line in lines if line.startswith(("s ", "g ", "f "))][0] == "s 1"
+    assert next(line for line in lines if line.startswith(("s ", "g ", "f "))) == "s 1"
     vertices = np.array([line.split()[1:] for line in lines if line.startswith("v ")], dtype=float)
     assert np.abs(vertices - ball.vertices).max() <= 0.5e-6 + 1e-12
     groups: dict[str, list[list[int]]] = {}

@@ -9,14 +9,13 @@ import numpy as np
 import pybvh
 import pygltflib
 import pytest
-from chain import CHAIN_PARTS, chain_mesh, chain_motion, chain_rig
+from chain import write_chain_fit
 from fits import ball_fit
 from skinned_glb import accessor, skinned
 
 from spams_core.cli import main
 from spams_core.data.fit import write_fit
 from spams_core.errors import InputError
-from spams_core.frames import CANONICAL_PER_METRE
 from spams_core.geometry.rig import joint_places, skin
 from spams_core.io.bvh import read_bvh
 from spams_core.progress import Progress, run_to_end
@@ -29,31 +28,9 @@ FRAMES = 6
 
 @pytest.fixture(scope="module")
 def chain_fit(tmp_path_factory):
-    """A fit of the chain, and its surface; the chain fades over a wider band than any rig would guess."""
-    mesh, motion = chain_mesh(), chain_motion(FRAMES)
-    rig = chain_rig(mesh, 0.2)
-    surface = np.stack([skin(rig, motion, t) for t in range(FRAMES)]).astype(np.float32)
-    fit = dataclasses.replace(
-        ball_fit(part_names=list(CHAIN_PARTS)),
-        shape_codes=np.zeros((3, 8), np.float32),
-        pose_codes=np.zeros((FRAMES, 3, 4), np.float32),
-        root_rotation=np.broadcast_to(np.eye(3, dtype=np.float32), (FRAMES, 3, 3)).copy(),
-        root_translation_m=np.zeros((FRAMES, 3), np.float32),
-        canonical_vertices=(mesh.vertices * CANONICAL_PER_METRE).astype(np.float32),
-        faces=mesh.faces.astype(np.int32),
-        vertex_parts=mesh.vertex_parts,
-        vertices_world=surface,
-        frame_indices=np.arange(0, 2 * FRAMES, 2, dtype=np.int32),
-        residual_m=np.zeros(FRAMES, np.float32),
-        observed_offsets=np.zeros(FRAMES + 1, np.int32),
-        observed_points=np.zeros((0, 3), np.float32),
-        observed_labels=np.zeros(0, np.int32),
-        matched_points=np.zeros((0, 3), np.float32),
-        match_weights=np.zeros(0, np.float32),
-    )
+    """A fit of the chain, and its surface."""
     path = tmp_path_factory.mktemp("fit") / "chain"
-    write_fit(path, fit)
-    return path, surface
+    return path, write_chain_fit(path, FRAMES)
 
 
 def own_rig(path, frames=range(FRAMES)):
