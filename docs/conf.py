@@ -57,7 +57,7 @@ suppress_warnings = ["ref.python"]
 default_role = "code"
 
 _CHAPTERS = {
-    "Using it": ["guide", "own-data", "troubleshooting"],
+    "Using it": ["guide", "blender", "own-data", "troubleshooting"],
     "Formats": ["formats/index", "conventions"],
     "Python": ["python", "reference/index"],
     "Background": ["model", "accuracy", "experiments"],

@@ -123,7 +123,6 @@ _PREPARE: dict[str, Callable[[Path], object]] = {
     "ros-bag": _write_bag,
     "azure-kinect": _write_mkv,
     "meshes": lambda folder: shutil.copytree(folder / "recording" / "ground_truth", folder / "scans"),
-    "alembic": lambda folder: pytest.importorskip("alembic3d", reason="needs the extra `alembic`"),
     "abc": lambda folder: pytest.importorskip("alembic3d", reason="needs the extra `alembic`"),
     "usd": lambda folder: pytest.importorskip("pxr", reason="needs the extra `usd`"),
 }

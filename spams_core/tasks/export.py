@@ -143,8 +143,12 @@ def plan_export(
     size = len(chosen) * row.bytes_each(vertices, faces) + row.bytes_once(vertices, faces)
     rate = settings.fps or fps
     step = (recorded[-1] - recorded[0]) / (len(recorded) - 1) if len(recorded) > 1 else 0.0
-    up, _, unit = axes_for(PROGRAMS[settings.program], settings.kind, fixed=row.fixed_axes)
+    program = PROGRAMS[settings.program]
+    up, _, unit = axes_for(program, settings.kind, fixed=row.fixed_axes)
     lasting = (recorded[-1] - recorded[0] + step) / rate
+    if len(chosen) > 1 and settings.kind in program.advice:
+        advice = program.advice[settings.kind].format(fps=f"{rate:g}", samples=f"{rate / step:g}")
+        remark = f"{remark}. {advice}" if remark else advice
     return ExportPlan(files, not row.suffix, round(size), recorded, lasting, f"{unit.capitalize()}, +{up} up", remark)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -24,6 +25,8 @@ class ProgramRow:
         name: File of a frame; `{name}`, `{number}` and `{suffix}` are filled in.
         first: Number of the first file.
         turns: Formats whose importer there turns +y up itself; these are written with +y up.
+        advice: What a person does there with an animation, per format; `{fps}` stands for its rate, `{samples}` for the
+            rate of the frames that are written.
     """
 
     title: str
@@ -34,12 +37,20 @@ class ProgramRow:
     name: str
     first: int
     turns: tuple[str, ...] = ()
+    advice: Mapping[str, str] = field(default_factory=dict)
 
+
+_PACE = "Blender: give the scene {fps} fps before the import"
+_BLENDER = {
+    "usd": _PACE, "usdz": _PACE, "abc": _PACE, "glb_animation": _PACE, "glb_rigged": _PACE,
+    "bvh": "Blender: tick Update Scene FPS in the import",
+    "pc2": "Blender: import the OBJ, add the modifier Mesh Cache, format PC2, and give the scene {samples} fps",
+}  # fmt: skip
 
 PROGRAMS: dict[str, ProgramRow] = {
     "any": ProgramRow("Any program", "ply", "y", 1.0, "metres", "{number:06d}.{suffix}", 0),
     "blender": ProgramRow(
-        "Blender", "usd", "z", 1.0, "metres", "{name}_{number:04d}.{suffix}", 1, ("obj", "pc2", "bvh", "abc")
+        "Blender", "usd", "z", 1.0, "metres", "{name}_{number:04d}.{suffix}", 1, ("obj", "pc2", "bvh", "abc"), _BLENDER
     ),
     "maya": ProgramRow("Maya", "usd", "y", 0.01, "centimetres", "{name}.{number:04d}.{suffix}", 1),
     "unreal": ProgramRow("Unreal Engine", "usd", "z", 0.01, "centimetres", "{name}_{number:04d}.{suffix}", 0),

@@ -10,11 +10,14 @@ import importlib.util
 import json
 import math
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import imageio_ffmpeg
 import numpy as np
 import pytest
 import torch
@@ -33,6 +36,7 @@ from spams_core.tasks.export_source import ExportJob, FittedMeshes
 
 BLENDER = os.environ.get("SPAMS_BLENDER_PYTHON") or (sys.executable if importlib.util.find_spec("bpy") else "")
 READER = Path(__file__).resolve().parents[1] / "blender_reader.py"
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "blender.md"
 
 pytestmark = pytest.mark.skipif(not BLENDER, reason="needs SPAMS_BLENDER_PYTHON, a Python that can import bpy")
 
@@ -142,6 +146,16 @@ def standing(points: np.ndarray) -> np.ndarray:
     return np.stack([points[..., 0], -points[..., 2], points[..., 1]], axis=-1)
 
 
+def run_blender(folder: Path, *words: str) -> None:
+    """Run a script of Blender's Python in a folder, with none of our packages and no one's settings."""
+    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    ran = subprocess.run(
+        [BLENDER, *words], env={**alone, "BLENDER_USER_RESOURCES": str(folder)}, cwd=folder, capture_output=True,
+        text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+
+
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     """All cases in one run of Blender."""
@@ -161,12 +175,7 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
             job["cache"] = {"cache_format": "PC2", "filepath": str(out / f"{out.name}.pc2"), **(case.cache or {})}
         jobs.append(job)
     (work / "jobs.json").write_text(json.dumps(jobs))
-    alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
-    ran = subprocess.run(
-        [BLENDER, str(READER), str(work / "jobs.json"), str(work)],
-        env={**alone, "BLENDER_USER_RESOURCES": str(work)}, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout[-2000:] + ran.stderr[-4000:]
+    run_blender(work, str(READER), str(work / "jobs.json"), str(work))
     scenes = {}
     for number, (case, job, told) in enumerate(
         zip(CASES, jobs, json.loads((work / "told.json").read_text()), strict=True)
@@ -330,3 +339,25 @@ def test_the_skin_is_as_far_from_the_fit_as_the_file_says(seen, case):
     off_mm = 1000 * np.linalg.norm(points - standing(seen.surface), axis=2)
     measured = {"mean_mm": off_mm.mean(), "p95_mm": np.percentile(off_mm, 95), "max_mm": off_mm.max()}
     assert measured == pytest.approx(told, rel=1e-3)
+
+
+def test_the_pages_script_renders_the_clip(seen, tmp_path):
+    (script,) = re.findall(r"^```python blender\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
+    for said, quick in (("640, 360", "64, 36"), ("samples = 16", "samples = 4")):
+        assert said in script
+        script = script.replace(said, quick)
+    (tmp_path / "clip.py").write_text(script)
+    shutil.copyfile(seen.scenes["usd-blender-15.0"].path, tmp_path / "walk.usd")
+    run_blender(tmp_path, "clip.py")
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    words = [imageio_ffmpeg.get_ffmpeg_exe(), "-i", str(tmp_path / "walk.mp4"), *raw]
+    decoded = subprocess.run(words, capture_output=True, timeout=60, check=True)
+    assert b" 64x36" in decoded.stderr
+    assert b" 15 fps" in decoded.stderr
+    pictures = np.frombuffer(decoded.stdout, np.uint8).reshape(-1, 36, 64, 3).astype(int)
+    assert len(pictures) == STEP * (FRAMES - 1) + 1
+    # The parts' colours are in it, and the bar walks to the right.
+    colorful = [(picture.max(-1) - picture.min(-1)) > 40 for picture in pictures]
+    assert min(mask.sum() for mask in colorful) > 20
+    columns = [np.argwhere(mask)[:, 1].mean() for mask in colorful]
+    assert columns[-1] > columns[0] + 10

@@ -69,6 +69,34 @@ def test_blender_turns_obj_itself(fit, tmp_path):
     check_axes(seen.vertices, ball_fit().vertices_world[3], "any")
 
 
+@pytest.mark.parametrize("kind", FORMATS)
+def test_blender_gets_z_up_only_where_its_importer_does_not_turn(fit, tmp_path, kind):
+    suffix = FORMATS[kind].suffix
+    settings = ExportSettings(fit, tmp_path / (f"a.{suffix}" if suffix else "a"), kind, program="blender")
+    turned = kind in ("ply", "stl", "usd", "usdz", "vtu")  # USD tells its axis
+    axes = plan_export(settings, ball_fit().frame_indices, 162, 320, 15).axes
+    assert axes == f"Metres, +{'z' if turned else 'y'} up"
+
+
+@pytest.mark.parametrize(
+    ("kind", "frames", "remark"),
+    [
+        ("usd", ":", "Blender: give the scene 12.5 fps before the import"),
+        ("abc", ":", "Blender: give the scene 12.5 fps before the import"),
+        # Samples of every second frame, frame by frame.
+        ("pc2", ":", "Blender: import the OBJ, add the modifier Mesh Cache, format PC2, and give the scene 6.25 fps"),
+        ("bvh", ":", "Rigid parts: near the fit, not equal to it. Blender: tick Update Scene FPS in the import"),
+        ("usd", "2", ""),
+        ("ply", ":", ""),
+    ],
+)
+def test_the_plan_tells_what_to_do_in_blender(fit, tmp_path, kind, frames, remark):
+    suffix = FORMATS[kind].suffix
+    out = tmp_path / (f"a.{suffix}" if suffix else "a")
+    settings = ExportSettings(fit, out, kind, frames, fps=12.5, program="blender")
+    assert plan_export(settings, ball_fit().frame_indices, 162, 320, 15).remark == remark
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_glb_is_always_in_metres_with_y_up(fit, tmp_path, program):
     run_to_end(export(ExportSettings(fit, tmp_path / "a.glb", "glb", "3", program=program)))
