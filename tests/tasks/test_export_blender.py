@@ -75,7 +75,7 @@ class Case:
     cache: dict[str, float] | None = None
 
     def __str__(self) -> str:
-        scaled = "-scaled" if self.cache else ""
+        scaled = f"-from-{self.start:g}" if self.cache else ""
         return f"{self.format}-{self.program}-{self.fps or 'default'}{scaled}"
 
     @property
@@ -90,6 +90,11 @@ class Case:
 def seconds(fps: float | None) -> float:
     """Frames of the scene from row to row, where the file tells seconds."""
     return STEP / FPS * (fps or 24)
+
+
+def placed(a: int) -> dict[str, float]:
+    """The cache's modifier shows every STEP-th frame at its own number, the first at a."""
+    return {"frame_scale": 1 / STEP, "frame_start": a / STEP}
 
 
 GROUPS = {"import_vertex_groups": True}
@@ -110,7 +115,7 @@ CASES = [
     *(Case("abc", "blender", fps, each=seconds(fps)) for fps in (FPS, 29.97, None)),
     Case("abc", "any", FPS, each=STEP),
     *(Case("pc2", program, FPS, each=1) for program in ("blender", "any")),
-    Case("pc2", "blender", FPS, each=STEP, cache={"frame_scale": 1 / STEP}),
+    *(Case("pc2", "blender", FPS, start=a, each=STEP, cache=placed(a)) for a in (0, 3)),
 ]
 SUFFIX = {"glb_animation": "glb", "glb_rigged": "glb", "pc2": "obj"}
 
@@ -195,7 +200,10 @@ KEPT = ("ply", "obj", "glb", "glb_animation", "usd", "usdz", "abc", "pc2")
 
 @cases(*KEPT)
 def test_every_vertex_is_where_the_fit_has_it_on_frames_and_in_between(seen, case):
-    points = seen.scenes[str(case)].arrays["points"]
+    scene = seen.scenes[str(case)]
+    if case.program in ("maya", "unreal") and scene.told["blender"].startswith("4.2"):
+        pytest.skip("Blender 4.2 takes no unit from USD")
+    points = scene.arrays["points"]
     wanted = np.stack([seen.at(row) for row in (PLACES if case.moves else PLACES[:1])])
     assert points.shape == wanted.shape
     assert np.abs(points - wanted).max() <= 1e-6 * np.abs(wanted).max()
