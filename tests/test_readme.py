@@ -27,7 +27,7 @@ PAGES = [
 ]
 
 # Lines of shell blocks that belong to other programs.
-FOREIGN = ("git clone ", "cd ", "pip install ", ". .venv/bin/activate", "xvfb-run ", "blender ")
+FOREIGN = ("git clone ", "cd ", "pip install ", ". .venv/bin/activate", "xvfb-run ", "blender ", "pybabel ", "env ")
 
 
 @dataclass(frozen=True)
