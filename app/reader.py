@@ -182,7 +182,7 @@ def _read(
         if len(known[0]) == len(subject.points_world):
             labels, confidences = np.asarray(known[1]), known[2]
         else:
-            _, nearest = nearest_within(subject.points_world, known[0], _SAME_POINT_M)
+            nearest = nearest_within(subject.points_world, known[0], _SAME_POINT_M, subject.pixels)
             labels = np.where(nearest >= 0, np.asarray(known[1])[nearest], -1)
             if known[2] is not None:
                 confidences = np.where(nearest >= 0, known[2][nearest], 0.0)

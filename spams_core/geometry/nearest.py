@@ -9,9 +9,17 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
+from spams_core.geometry.cores import for_each_piece
 from spams_core.geometry.mesh import Mesh
 
 __all__ = ["closest_on_surface", "contains", "nearest_points", "nearest_within", "signed_distance"]
+
+_UNKNOWN = -2
+_POINTS_PER_BLOCK = 0.6
+_LEAST_EDGE, _MOST_EDGE = 3, 8
+_CANDIDATES = 8
+_BLOCKS_AT_ONCE = 1000
+_FAR, _ROUNDING = 1e3, 1e-9
 
 
 def nearest_points(
@@ -27,18 +35,87 @@ def nearest_points(
 
 
 def nearest_within(
-    query: Float[np.ndarray, "N 3"], points: Float[np.ndarray, "M 3"], within: float
-) -> tuple[Float[np.ndarray, "N"], Int[np.ndarray, "N"]]:
-    """`nearest_points` of a depth image's points, where only those nearer than `within` matter; on all cores.
+    query: Float[np.ndarray, "N 3"],
+    points: Float[np.ndarray, "M 3"],
+    within: float,
+    pixels: Int[np.ndarray, "N 2"] | None = None,
+) -> Int[np.ndarray, "N"]:
+    """Row of the nearest of `points` for every point of a depth image, where only those nearer than `within` matter.
+
+    Works on all cores.
+
+    Args:
+        pixels: (u, v) of the queries, no two alike. Where points are few for them, neighbours share the search: half
+            the time.
 
     Returns:
-        Distance and row; infinity and -1 where no point is near enough.
+        Rows; -1 where no point is near enough.
     """
     # Pixels follow each other in space as they come, and the limit spares half of the search.
     tree = cKDTree(points, balanced_tree=False, leafsize=16)
-    distance, index = tree.query(query, distance_upper_bound=within, workers=-1)
-    index[index == len(points)] = -1
-    return distance, index
+    edge = 0 if pixels is None else min(int(np.sqrt(_POINTS_PER_BLOCK * len(query) / max(len(points), 1))), _MOST_EDGE)
+    if pixels is None or edge < _LEAST_EDGE:
+        nearest = np.full(len(query), _UNKNOWN)
+    else:
+        nearest = _nearest_in_blocks(tree, query, pixels, within, edge)
+    rest = np.flatnonzero(nearest == _UNKNOWN)
+    _, found = tree.query(query[rest], distance_upper_bound=within, workers=-1)
+    nearest[rest] = np.where(found == len(points), -1, found)
+    return nearest
+
+
+def _nearest_in_blocks(
+    tree: cKDTree, query: Float[np.ndarray, "N 3"], pixels: Int[np.ndarray, "N 2"], within: float, edge: int
+) -> Int[np.ndarray, "N"]:
+    """As `nearest_within`, but for points of which it is `_UNKNOWN`.
+
+    The tree is asked once per square of pixels, for the few points nearest to the pixel in its middle. Every other
+    point is at least as far from the middle as the last of them, hence from a pixel at least that less the pixel's own
+    distance to the middle: one of the few that is nearer still is the nearest.
+    """
+    u, v = (pixels - pixels.min(axis=0)).T
+    columns, rows = int(u.max()) // edge + 1, int(v.max()) // edge + 1
+    place = v * (columns * edge) + u
+    image = np.full(rows * columns * edge**2, -1, dtype=np.int64)
+    image[place] = np.arange(len(query))
+    # One row per place within a square, so that what belongs to the square is the same along a row's whole length.
+    squares = image.reshape(rows, edge, columns, edge).transpose(1, 3, 0, 2).reshape(edge**2, -1)
+    used = np.flatnonzero((squares >= 0).any(axis=0))
+    members = squares[:, used]
+    from_middle = np.arange(edge) - (edge - 1) / 2
+    outwards = np.argsort(np.add.outer(from_middle**2, from_middle**2).ravel(), kind="stable")
+    middle = outwards[(members[outwards] >= 0).argmax(axis=0)]
+    middles = query[members[middle, np.arange(len(used))]].astype(np.float64)
+    distance, candidates = tree.query(middles, k=_CANDIDATES, distance_upper_bound=2 * within, workers=-1)
+    known = np.minimum(distance[:, -1], 2 * within) - _ROUNDING
+    points = np.concatenate([tree.data, [[_FAR] * 3]])  # the last one where there are fewer candidates
+
+    def compare(start: int) -> None:
+        some = slice(start, start + _BLOCKS_AT_ONCE)
+        asked, few = members[:, some], candidates[some].T
+        at = [query[:, k].take(asked) - middles[some, k] for k in range(3)]
+        near = [points[:, k].take(few) - middles[some, k] for k in range(3)]
+        # |a - b|² = |a|² + |b|² - 2 a · b, from the middle of the square, where little is lost.
+        squared = sum(part * part for part in near)
+        near = [2 * part for part in near]
+        best, which = np.full(asked.shape, np.inf), np.zeros(asked.shape, dtype=np.int8)
+        for j in range(_CANDIDATES):
+            other = squared[j] - at[0] * near[0][j]
+            other -= at[1] * near[1][j]
+            other -= at[2] * near[2][j]
+            np.copyto(which, j, where=other < best)
+            np.minimum(best, other, out=best)
+        own = sum(part * part for part in at)
+        best += own
+        best = np.sqrt(np.maximum(best, 0.0, out=best), out=best)
+        found = np.where(best < within, np.take_along_axis(few, which.astype(np.intp), axis=0), -1)
+        found[np.minimum(best, within) + np.sqrt(own) > known[some]] = _UNKNOWN
+        members[:, some] = found
+
+    for_each_piece(compare, range(0, len(used), _BLOCKS_AT_ONCE))
+    squares[:, used] = members
+    nearest: np.ndarray[Any, Any] = squares.reshape(edge, edge, rows, columns).transpose(2, 0, 3, 1).ravel()[place]
+    return nearest
 
 
 def closest_on_surface(

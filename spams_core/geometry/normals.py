@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Num
+
+from spams_core.geometry.cores import for_each_piece
 
 __all__ = ["pixel_normals"]
 
 _MAX_RADIUS = 4
+
+_BAND_PIXELS = 32_000
+"""Worked on at once: as many sums stay in a processor's cache, and the cores share the bands."""
 
 
 def pixel_normals(
@@ -36,29 +42,35 @@ def pixel_normals(
     normals = np.zeros(points_camera.shape)
     if not valid.any():
         return normals
-    depth = np.where(valid, points_camera[..., 2], 1.0)
-    u, du = _axis(points_camera[..., 0] / depth, valid)
-    v, dv = _axis((points_camera[..., 1] / depth).T, valid.T)
+    depth = points_camera[..., 2]
+    safe = np.where(valid, depth, 1.0)
+    u, du = _axis(points_camera[..., 0] / safe, valid)
+    v, dv = _axis((points_camera[..., 1] / safe).T, valid.T)
     if du == 0 or dv == 0:
         return normals  # all in one row or column
     radius = int(np.clip(round(radius_m / max(du * float(np.median(depth[valid])), 1e-9)), 1, _MAX_RADIUS))
-    inverse = np.where(valid, 1 / depth, 0.0)
-    moments = _window_moments(inverse, valid, radius)
-    rows, columns = np.nonzero(_has_jump(depth, valid, radius, jump_m))
-    moments[:, rows, columns] = _moments_without_jumps(inverse, depth, valid, (rows, columns), radius, jump_m)
-    count, mean_c, mean_r, mean_w, cc, cr, rr, cw, rw = moments
-    determinant = cc * rr - cr * cr
-    good = valid & (count >= 3) & (determinant > 1e-6 * (cc + rr) ** 2)
-    np.copyto(determinant, 1.0, where=~good)
-    by_column, by_row = (rr * cw - cr * rw) / determinant, (cc * rw - cr * cw) / determinant
-    middle = mean_w - by_column * mean_c - by_row * mean_r  # the plane's inverse depth at the pixel itself
-    x, y = by_column / du, by_row / dv
-    z = middle - x * u - y * v[:, None]
-    # The side that the camera sees: n · (x/z, y/z, 1) = `middle`, and the normal points against the viewing ray.
-    length = np.sqrt(x * x + y * y + z * z).clip(1e-12)
-    scale = np.where(good, np.where(middle > 0, -1.0, 1.0) / length, 0.0)
-    for k, component in enumerate((x, y, z)):
-        np.multiply(component, scale, out=normals[..., k])
+
+    padded_depth, padded_valid = (
+        np.pad(np.where(valid, depth, np.inf), radius, constant_values=np.inf),
+        np.pad(valid, radius),
+    )
+    inverse = 1 / padded_depth
+    jumps = np.zeros(valid.shape, dtype=bool)
+    band = max(_BAND_PIXELS // valid.shape[1], 4 * radius)
+
+    def fill(top: int) -> None:
+        near, rows = slice(top, top + band + 2 * radius), slice(top, top + band)
+        moments = _window_moments(inverse[near], padded_valid[near], radius)
+        _solve(moments, valid[rows], (u, v[rows, None]), (du, dv), normals[rows])
+        jumps[rows] = _has_jump(padded_depth[near], valid[rows], radius, jump_m)
+
+    for_each_piece(fill, range(0, len(valid), band))
+    rows, columns = np.nonzero(jumps)
+    if len(rows):
+        moments = _moments_without_jumps(inverse, padded_depth, (rows, columns), radius, jump_m)
+        found = np.empty((len(rows), 3))
+        _solve(moments, np.ones(len(rows), dtype=bool), (u[columns], v[rows]), (du, dv), found)
+        normals[rows, columns] = found
     return normals
 
 
@@ -71,39 +83,68 @@ def _axis(values: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"]) -> t
     return low + step * (np.arange(valid.shape[1]) - first), step
 
 
+def _solve(
+    moments: tuple[Float[np.ndarray, "*at"], ...],
+    valid: Bool[np.ndarray, "*at"],
+    rays: tuple[Float[np.ndarray, "..."], Float[np.ndarray, "..."]],
+    steps: tuple[float, float],
+    normals: Float[np.ndarray, "*at 3"],
+) -> None:
+    """Write the normals of the planes that moments tell.
+
+    Args:
+        rays: x/z and y/z of the pixels.
+        steps: What these grow by from column to column and from row to row.
+    """
+    count, mean_c, mean_r, mean_w, cc, cr, rr, cw, rw = moments
+    determinant = cc * rr - cr * cr
+    good = valid & (count >= 3) & (determinant > 1e-6 * (cc + rr) ** 2)
+    np.copyto(determinant, 1.0, where=~good)
+    by_column, by_row = (rr * cw - cr * rw) / determinant, (cc * rw - cr * cw) / determinant
+    middle = mean_w - by_column * mean_c - by_row * mean_r  # the plane's inverse depth at the pixel itself
+    x, y = by_column / steps[0], by_row / steps[1]
+    z = middle - x * rays[0] - y * rays[1]
+    # The side that the camera sees: n · (x/z, y/z, 1) = `middle`, and the normal points against the viewing ray.
+    length = np.sqrt(x * x + y * y + z * z).clip(1e-12)
+    scale = np.where(good, np.where(middle > 0, -1.0, 1.0) / length, 0.0)
+    for k, component in enumerate((x, y, z)):
+        np.multiply(component, scale, out=normals[..., k])
+
+
 def _window_moments(
-    inverse: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"], radius: int
-) -> Float[np.ndarray, "9 H W"]:
-    """`_moments` of all valid pixels in the window around each pixel; see there."""
-    height, width = valid.shape
-    # From the middle of the image and the nearest reading: the nearer to zero, the less is lost in differences.
-    c, r = np.arange(width) - width // 2, np.arange(height)[:, None] - height // 2
+    inverse: Float[np.ndarray, "P S"], valid: Bool[np.ndarray, "P S"], radius: int
+) -> tuple[Float[np.ndarray, "B W"], ...]:
+    """`_moments` of all valid pixels in the window around each pixel that is not padding; see there."""
+    length = 2 * radius + 1
+    # From the middle and the nearest reading: the nearer to zero, the less is lost in differences.
+    c = np.arange(valid.shape[1], dtype=np.int32) - np.int32(valid.shape[1] // 2)
+    r = (np.arange(valid.shape[0], dtype=np.int32) - np.int32(valid.shape[0] // 2))[:, None]
     nearest = inverse.max()
-    n, w = valid.astype(np.float64), np.where(valid, inverse - nearest, 0.0)
+    n, w = valid.astype(np.int32), np.where(valid, inverse - nearest, 0.0)
     nc = n * c
-    # Along a row only the column changes, so what the row multiplies is summed along it once.
-    n, nc, ncc, w, wc = (_fold(np.add, field, 1, radius, 0.0) for field in (n, nc, nc * c, w, w * c))
-    fields = (n, nc, n * r, w, ncc, nc * r, n * r * r, wc, w * r)
-    moments = _moments(np.stack([_fold(np.add, field, 0, radius, 0.0) for field in fields]))
-    moments[1] -= c
-    moments[2] -= r
-    moments[3] += nearest
+    # Along a row only the column changes, so what the row multiplies is summed along it once. Counts and pixels'
+    # coordinates are whole numbers: half the bytes, and nothing is lost.
+    n, nc, ncc, w, wc = (_fold(np.add, field, 1, length) for field in (n, nc, nc * c, w, w * c))
+    nr = n * r
+    fields = (n, nc, nr, w, ncc, nc * r, nr * r, wc, w * r)
+    moments = _moments([_fold(np.add, field, 0, length) for field in fields])
+    inside = slice(radius, -radius)
+    np.subtract(moments[1], c[inside], out=moments[1])
+    np.subtract(moments[2], r[inside], out=moments[2])
+    np.add(moments[3], nearest, out=moments[3])
     return moments
 
 
 def _moments_without_jumps(
-    inverse: Float[np.ndarray, "H W"],
-    depth: Float[np.ndarray, "H W"],
-    valid: Bool[np.ndarray, "H W"],
+    inverse: Float[np.ndarray, "P S"],
+    depth: Float[np.ndarray, "P S"],
     at: tuple[Int[np.ndarray, "M"], Int[np.ndarray, "M"]],
     radius: int,
     jump_m: float,
-) -> Float[np.ndarray, "9 M"]:
+) -> tuple[Float[np.ndarray, "M"], ...]:
     """`_moments` around some pixels, without what lies `jump_m` or more in front of the pixel or behind it."""
-    stride = valid.shape[1] + 2 * radius
-    # Where nothing is valid the depth is as far away as can be.
-    near_depth = np.pad(np.where(valid, depth, np.inf), radius, constant_values=np.inf).ravel()
-    near_inverse = np.pad(inverse, radius).ravel()
+    stride = depth.shape[1]
+    near_depth, near_inverse = depth.ravel(), inverse.ravel()
     middle = (at[0] + radius) * stride + at[1] + radius
     middle_depth, middle_inverse = near_depth[middle], near_inverse[middle]
     sums = np.zeros((9, len(middle)))
@@ -115,12 +156,12 @@ def _moments_without_jumps(
             ((1, n), (c, n), (r, n), (1, w), (c * c, n), (c * r, n), (r * r, n), (c, w), (r, w))
         ):
             sums[place] += factor * field
-    moments = _moments(sums)
-    moments[3] += middle_inverse
+    moments = _moments(list(sums))
+    np.add(moments[3], middle_inverse, out=moments[3])
     return moments
 
 
-def _moments(sums: Float[np.ndarray, "9 *at"]) -> Float[np.ndarray, "9 *at"]:
+def _moments(sums: Sequence[np.ndarray]) -> tuple[Float[np.ndarray, "*at"], ...]:
     """Number, means and central second moments from sums of 1, c, r, w, cc, cr, rr, cw, rw.
 
     The columns c and rows r are relative to some pixel, w is the inverse depth.
@@ -129,39 +170,36 @@ def _moments(sums: Float[np.ndarray, "9 *at"]) -> Float[np.ndarray, "9 *at"]:
     share = 1 / np.maximum(count, 1)
     c, r, w = c * share, r * share, w * share
     pairs = ((c, c), (c, r), (r, r), (c, w), (r, w))
-    return np.stack([count, c, r, w, *(square * share - a * b for square, (a, b) in zip(squares, pairs, strict=True))])
+    return (count, c, r, w, *(square * share - a * b for square, (a, b) in zip(squares, pairs, strict=True)))
 
 
 def _has_jump(
-    depth: Float[np.ndarray, "H W"], valid: Bool[np.ndarray, "H W"], radius: int, jump_m: float
-) -> Bool[np.ndarray, "H W"]:
+    depth: Float[np.ndarray, "P S"], valid: Bool[np.ndarray, "B W"], radius: int, jump_m: float
+) -> Bool[np.ndarray, "B W"]:
     """Valid pixels with another one in their window that lies `jump_m` or more in front of them or behind them."""
-    behind, in_front = (np.where(valid, depth, beyond) for beyond in (-np.inf, np.inf))
-    for axis in (0, 1):
-        behind = _fold(np.maximum, behind, axis, radius, -np.inf)
-        in_front = _fold(np.minimum, in_front, axis, radius, np.inf)
-    jumps: np.ndarray = valid & (np.maximum(behind - depth, depth - in_front) >= jump_m)
+    behind, in_front = np.where(np.isinf(depth), -np.inf, depth), depth
+    for axis in (1, 0):
+        behind = _fold(np.maximum, behind, axis, 2 * radius + 1)
+        in_front = _fold(np.minimum, in_front, axis, 2 * radius + 1)
+    inside = slice(radius, -radius), slice(radius, -radius)
+    middle = np.where(valid, depth[inside], 0.0)
+    jumps: np.ndarray = valid & (np.maximum(behind - middle, middle - in_front) >= jump_m)
     return jumps
 
 
-def _fold(
-    operation: np.ufunc, field: Float[np.ndarray, "H W"], axis: int, radius: int, beyond: float
-) -> Float[np.ndarray, "H W"]:
-    """An associative operation over every pixel and its neighbours along an axis; `beyond` is its neutral element."""
+def _fold(operation: np.ufunc, field: Num[np.ndarray, "_ _"], axis: int, length: int) -> Num[np.ndarray, "_ _"]:
+    """An associative operation over every run of `length` (odd) elements along an axis; there are as many fewer."""
 
-    def cut(array: Float[np.ndarray, "H W"], start: int, stop: int) -> Float[np.ndarray, "H W"]:
+    def cut(array: Num[np.ndarray, "_ _"], start: int, stop: int) -> Num[np.ndarray, "_ _"]:
         return array[start:stop] if axis == 0 else array[:, start:stop]
 
-    padding = [(0, 0), (0, 0)]
-    padding[axis] = (radius, radius)
-    run = np.pad(field, padding, constant_values=beyond)  # over 1 neighbour, later over 2, 4, 8
-    size, length, start, covered = field.shape[axis], 2 * radius + 1, 0, 1
-    folded = np.full(field.shape, beyond)
-    while True:
-        if length & covered:
-            operation(folded, cut(run, start, start + size), out=folded)
-            start += covered
-        if 2 * covered > length:
-            return folded
+    run = field  # over 1 element, later over 2, 4, 8
+    size, start, covered = field.shape[axis] - length + 1, 1, 1
+    folded = cut(field, 0, size)
+    while 2 * covered <= length:
         run = operation(cut(run, 0, run.shape[axis] - covered), cut(run, covered, run.shape[axis]))
         covered *= 2
+        if length & covered:
+            folded = operation(folded, cut(run, start, start + size))
+            start += covered
+    return folded
