@@ -14,6 +14,7 @@ from spams_core.data.depth_cache import DepthCache
 from spams_core.data.subject import SubjectSettings
 from spams_core.frames import transform_points
 from spams_core.geometry.camera import Camera, back_project
+from spams_core.geometry.cores import for_each_piece
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.normals import pixel_normals
 from spams_core.geometry.tsdf import closed_silhouette
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from spams_core.data.isolation import Room
 
 __all__ = ["DepthSequence", "SubjectPoints", "as_sequence", "enlarge", "subject_points", "subject_silhouette"]
+
+_POINTS_AT_ONCE = 16_000
+"""As many stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -152,12 +156,19 @@ def subject_points(depth_m: Float[np.ndarray, "H W"], mask: Bool[np.ndarray, "H 
     normals_camera = pixel_normals(points_camera, valid)
     x, y, z = (normals_camera[..., k] for k in range(3))
     kept = np.flatnonzero((x != 0) | (y != 0) | (z != 0))
-    points, normals = (np.take(field.reshape(-1, 3), kept, axis=0) for field in (points_camera, normals_camera))
+    points_camera, normals_camera = points_camera.reshape(-1, 3), normals_camera.reshape(-1, 3)
+    points_world, normals_world = (np.empty((len(kept), 3), dtype=np.float32) for _ in range(2))
+    rotation = camera.world_from_camera[:3, :3]
+
+    def turn(start: int) -> None:
+        some = slice(start, start + _POINTS_AT_ONCE)
+        points_world[some] = transform_points(camera.world_from_camera, points_camera.take(kept[some], axis=0))
+        normals_world[some] = normals_camera.take(kept[some], axis=0) @ rotation.T
+
+    for_each_piece(turn, range(0, len(kept), _POINTS_AT_ONCE))
     rows, columns = np.divmod(kept.astype(np.int32), np.int32(width))
     return SubjectPoints(
-        transform_points(camera.world_from_camera, points).astype(np.float32),
-        (normals @ camera.world_from_camera[:3, :3].T).astype(np.float32),
-        np.stack([columns + np.int32(left), rows + np.int32(top)], axis=-1),
+        points_world, normals_world, np.stack([columns + np.int32(left), rows + np.int32(top)], axis=-1)
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -10,8 +11,11 @@ import trimesh
 from PIL import Image
 
 from spams_core.data.recording import read_sequence, read_subject
+from spams_core.data.sequence import subject_points
 from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.mesh import Mesh
+from spams_core.geometry.nearest import nearest_within
+from spams_core.geometry.normals import pixel_normals
 from spams_core.io.native_sequence import sequence_writer
 from spams_core.io.obj import write_obj
 from spams_core.io.ply import read_ply, write_ply
@@ -38,6 +42,51 @@ def recording(tmp_path_factory):
 def test_subject_of_a_vga_frame(benchmark, recording):
     points = benchmark(read_subject, recording, 0)
     assert len(points.points_world) > 100_000
+
+
+def least_cpu_s(*functions: Callable[[], object]) -> list[float]:
+    """Processor time of each; they take turns, so that other programs on the machine disturb all of them alike."""
+    times: list[list[float]] = [[] for _ in functions]
+    for _ in range(5):
+        for function, taken in zip(functions, times, strict=True):
+            started = time.process_time()
+            function()
+            taken.append(time.process_time() - started)
+    return [min(taken) for taken in times]
+
+
+def wall() -> tuple[np.ndarray, Camera]:
+    """A wall of 640 × 480 pixels that waves, metres."""
+    u, v = np.meshgrid(np.arange(640), np.arange(480))
+    return (2 + 0.2 * np.sin(u / 90) * np.cos(v / 70)).astype(np.float32), Camera(640, 480, 600, 600, 319.5, 239.5)
+
+
+def test_normals_of_a_vga_frame(benchmark, monkeypatch):
+    depth_m, camera = wall()
+    points, valid = back_project(depth_m, camera), depth_m > 0
+
+    def in_one() -> np.ndarray:
+        with monkeypatch.context() as patch:
+            patch.setattr("spams_core.geometry.normals._BAND_PIXELS", depth_m.size)
+            return pixel_normals(points, valid)
+
+    np.testing.assert_allclose(benchmark(pixel_normals, points, valid), in_one(), atol=1e-9)
+    banded, whole = least_cpu_s(lambda: pixel_normals(points, valid), in_one)
+    assert banded < 0.75 * whole
+
+
+def test_labels_of_a_vga_frame(benchmark):
+    """300,000 points take the parts of the 5,000 that a fit kept."""
+    depth_m, camera = wall()
+    subject = subject_points(depth_m, depth_m > 0, camera)
+    known = np.random.default_rng(0).permutation(subject.points_world)[:5000]
+    arguments = subject.points_world, known, 0.03
+    nearest = benchmark(nearest_within, *arguments, subject.pixels)
+    assert np.array_equal(nearest, nearest_within(*arguments))
+    together, one_by_one = least_cpu_s(
+        lambda: nearest_within(*arguments, subject.pixels), lambda: nearest_within(*arguments)
+    )
+    assert together < 0.75 * one_by_one
 
 
 def test_write_ply(benchmark, body, tmp_path):

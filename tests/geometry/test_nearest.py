@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import trimesh
+from scipy.spatial import cKDTree
 
+from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.mesh import Mesh
 from spams_core.geometry.nearest import closest_on_surface, contains, nearest_points, nearest_within, signed_distance
 
@@ -31,12 +33,37 @@ def test_nearest_points_equal_brute_force() -> None:
 def test_nearest_within_equals_brute_force() -> None:
     generator = np.random.default_rng(0)
     query, points = generator.normal(size=(200, 3)), generator.normal(size=(300, 3))
-    distance, index = nearest_within(query, points, 0.5)
     every = np.linalg.norm(query[:, None] - points, axis=-1)
     near = every.min(1) < 0.5
     assert 20 < near.sum() < 180
-    np.testing.assert_array_equal(index, np.where(near, every.argmin(1), -1))
-    np.testing.assert_allclose(distance, np.where(near, every.min(1), np.inf))
+    np.testing.assert_array_equal(nearest_within(query, points, 0.5), np.where(near, every.argmin(1), -1))
+
+
+@pytest.mark.parametrize("known", [1, 2, 30, 300, 3000])
+def test_pixels_find_their_nearest_together(known: int) -> None:
+    """An image with lost readings, a jump, noise, and a corner without any labelled point."""
+    generator = np.random.default_rng(known)
+    u, v = np.meshgrid(np.arange(130), np.arange(90))
+    depth = np.where((u - 60) ** 2 + (v - 40) ** 2 < 400, 1.6, 2.0 + 0.2 * np.sin(u / 20) * np.cos(v / 15))
+    depth += 0.003 * generator.normal(size=u.shape)
+    seen = generator.random(u.shape) > 0.3
+    pixels = np.stack([u[seen], v[seen]], axis=1).astype(np.int32) + np.int32(7)
+    query = back_project(depth, Camera(130, 90, 200.0, 200.0, 64.5, 44.5))[seen].astype(np.float32)
+    there = np.flatnonzero((pixels[:, 0] > 50) | (pixels[:, 1] > 40))
+    points = query[generator.choice(there, known, replace=False)]
+    distance, expected = cKDTree(points).query(query)
+    expected[distance >= 0.03] = -1
+    assert (expected == -1).any()
+    assert (expected >= 0).any()
+    np.testing.assert_array_equal(nearest_within(query, points, 0.03, pixels), expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (40, 1)])
+def test_narrow_images_find_their_nearest(shape: tuple[int, int]) -> None:
+    v, u = np.indices(shape).reshape(2, -1)
+    query = np.stack([0.01 * u, 0.01 * v, np.ones(len(u))], axis=1)
+    expected = np.where(u + v < 3, 0, -1)
+    np.testing.assert_array_equal(nearest_within(query, query[:1], 0.025, np.stack([u, v], axis=1)), expected)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

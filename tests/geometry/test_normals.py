@@ -74,8 +74,13 @@ def fitted_normal(points: np.ndarray, valid: np.ndarray, at: tuple[int, int], ra
 
 
 @pytest.mark.parametrize("radius", [1, 2, 3, 4])
-def test_normals_are_those_of_planes_fitted_pixel_by_pixel(radius: int) -> None:
-    """With noise, lost readings and jumps of the depth; at every place of the image, its corners included."""
+@pytest.mark.parametrize("band_pixels", [64, 64 * 17, 64 * 48])
+def test_normals_are_those_of_planes_fitted_pixel_by_pixel(
+    radius: int, band_pixels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With noise, lost readings and jumps of the depth; at every place of the image, its corners and the bands' edges
+    included."""
+    monkeypatch.setattr("spams_core.geometry.normals._BAND_PIXELS", band_pixels)
     random = np.random.default_rng(radius)
     u, v = np.meshgrid(np.arange(64), np.arange(48))
     depth = 2.0 + 0.2 * np.sin(u / 9) * np.cos(v / 7) + 0.004 * random.normal(size=(48, 64))
