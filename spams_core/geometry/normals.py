@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +15,7 @@ _MAX_RADIUS = 4
 
 _BAND_PIXELS = 32_000
 """Worked on at once: as many sums stay in a processor's cache, and the cores share the bands."""
+_JUMPS_AT_ONCE = 16_000
 
 
 def pixel_normals(
@@ -66,11 +66,15 @@ def pixel_normals(
 
     for_each_piece(fill, range(0, len(valid), band))
     rows, columns = np.nonzero(jumps)
-    if len(rows):
-        moments = _moments_without_jumps(inverse, padded_depth, (rows, columns), radius, jump_m)
-        found = np.empty((len(rows), 3))
-        _solve(moments, np.ones(len(rows), dtype=bool), (u[columns], v[rows]), (du, dv), found)
-        normals[rows, columns] = found
+
+    def correct(start: int) -> None:
+        at = rows[start : start + _JUMPS_AT_ONCE], columns[start : start + _JUMPS_AT_ONCE]
+        found = np.empty((len(at[0]), 3))
+        moments = _moments_without_jumps(inverse, padded_depth, at, radius, jump_m)
+        _solve(moments, valid[at], (u[at[1]], v[at[0]]), (du, dv), found)
+        normals[at] = found
+
+    for_each_piece(correct, range(0, len(rows), _JUMPS_AT_ONCE))
     return normals
 
 
@@ -148,14 +152,23 @@ def _moments_without_jumps(
     middle = (at[0] + radius) * stride + at[1] + radius
     middle_depth, middle_inverse = near_depth[middle], near_inverse[middle]
     sums = np.zeros((9, len(middle)))
-    for r, c in itertools.product(range(-radius, radius + 1), repeat=2):
-        near = middle + (r * stride + c)
-        n = (np.abs(near_depth[near] - middle_depth) < jump_m).astype(np.float64)
-        w = n * (near_inverse[near] - middle_inverse)
-        for place, (factor, field) in enumerate(
-            ((1, n), (c, n), (r, n), (1, w), (c * c, n), (c * r, n), (r * r, n), (c, w), (r, w))
-        ):
-            sums[place] += factor * field
+    for r in range(-radius, radius + 1):
+        along = np.zeros((5, len(middle)))  # sums of 1, c, cc, w, cw along the row
+        for c in range(-radius, radius + 1):
+            near = middle + (r * stride + c)
+            n = np.abs(near_depth.take(near) - middle_depth) < jump_m
+            w = near_inverse.take(near)
+            w -= middle_inverse
+            w *= n
+            along[0] += n
+            along[3] += w
+            if c:
+                along[1] += c * n.view(np.int8)
+                along[2] += c * c * n.view(np.int8)
+                along[4] += c * w
+        n, nc, ncc, w, wc = along
+        for place, field in enumerate((n, nc, r * n, w, ncc, r * nc, r * r * n, wc, r * w)):
+            sums[place] += field
     moments = _moments(list(sums))
     np.add(moments[3], middle_inverse, out=moments[3])
     return moments
