@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,11 +22,13 @@ class Job:
         compute: Runs in the thread; touches neither Qt nor VTK.
         deliver: Gets the result in the GUI thread.
         fail: Gets what `compute` raised, in the GUI thread.
+        key: Jobs of the same key, unless that is None, do the same: one that is running is not begun again.
     """
 
     compute: Callable[[], Any]
     deliver: Callable[[Any], None]
     fail: Callable[[Exception], None]
+    key: Hashable = None
 
 
 class _Loop(QThread):
@@ -37,12 +39,13 @@ class _Loop(QThread):
         self.setObjectName(name)
         self._changed = threading.Condition()
         self._waiting: list[Job] = []
-        self._busy = False
+        self._running: Job | None = None
         self._closed = False
 
     def submit(self, jobs: Sequence[Job]) -> None:
         with self._changed:
-            self._waiting = list(jobs)
+            running = None if self._running is None else self._running.key
+            self._waiting = [job for job in jobs if job.key is None or job.key != running]
             self._changed.notify_all()
 
     def stop(self) -> None:
@@ -54,18 +57,17 @@ class _Loop(QThread):
     @property
     def idle(self) -> bool:
         with self._changed:
-            return not self._waiting and not self._busy
+            return not self._waiting and self._running is None
 
     def run(self) -> None:
         while True:
             with self._changed:
-                self._busy = False
+                self._running = None
                 while not self._waiting and not self._closed:
                     self._changed.wait()
                 if self._closed:
                     return
-                job = self._waiting.pop(0)
-                self._busy = True
+                self._running = job = self._waiting.pop(0)
             try:
                 with until_stopped(lambda: self._closed):
                     outcome = (job.deliver, job.compute())

@@ -123,11 +123,12 @@ class CloudReader(QObject):
         )
 
     def _job(self, frame: int) -> Job:
-        session, generation = self._session, self._generation
+        session, generation, labels = self._session, self._generation, self._labels.get(frame)
         return Job(
-            partial(_read, session.sequence, session.fit, frame, self._labels.get(frame)),
+            partial(_read, session.sequence, session.fit, frame, labels),
             partial(self._receive, generation),
             partial(self._fail, generation, frame),
+            (generation, frame, id(labels)),
         )
 
     def _receive(self, generation: int, cloud: FrameCloud | None) -> None:

@@ -110,6 +110,28 @@ def test_latest_wins_skips_what_was_replaced(qtbot: Any) -> None:
     thread.close()
 
 
+def test_what_is_running_is_not_begun_again(qtbot: Any) -> None:
+    """Whoever walks on to the frame that is being read ahead gets that one, and the next is not read late for it."""
+    thread, begun, results = LatestWins("keys"), [], []
+    may_go = threading.Event()
+
+    def job(frame: int, key: Any) -> Job:
+        def compute() -> int:
+            begun.append(frame)
+            assert may_go.wait(20)
+            return frame
+
+        return Job(compute, results.append, lambda error: pytest.fail(str(error)), key)
+
+    thread.submit(job(1, "one"), job(2, "two"))
+    qtbot.waitUntil(lambda: begun == [1], timeout=20_000)
+    thread.submit(job(1, "one"), job(1, "one with labels"), job(3, "three"), job(4, None))
+    may_go.set()
+    qtbot.waitUntil(lambda: len(results) == 4, timeout=20_000)
+    assert begun == results == [1, 1, 3, 4]
+    thread.close()
+
+
 def test_closed_thread_delivers_nothing(qtbot: Any) -> None:
     thread = LatestWins("closed")
     results: list[int] = []
