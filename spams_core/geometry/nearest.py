@@ -15,10 +15,12 @@ from spams_core.geometry.mesh import Mesh
 __all__ = ["closest_on_surface", "contains", "nearest_points", "nearest_within", "signed_distance"]
 
 _UNKNOWN = -2
-_POINTS_PER_BLOCK = 0.6
-_LEAST_EDGE, _MOST_EDGE = 3, 8
 _CANDIDATES = 8
-_BLOCKS_AT_ONCE = 1000
+"""Points that a square of pixels looks at; some two thirds of a point lie within it."""
+_POINTS_PER_SQUARE = 0.6
+_LEAST_EDGE, _MOST_EDGE = 3, 8
+"""Pixels along a square's edge; smaller ones spare too little."""
+_SQUARES_AT_ONCE = 1000
 _FAR, _ROUNDING = 1e3, 1e-9
 
 
@@ -53,18 +55,18 @@ def nearest_within(
     """
     # Pixels follow each other in space as they come, and the limit spares half of the search.
     tree = cKDTree(points, balanced_tree=False, leafsize=16)
-    edge = 0 if pixels is None else min(int(np.sqrt(_POINTS_PER_BLOCK * len(query) / max(len(points), 1))), _MOST_EDGE)
+    edge = 0 if pixels is None else min(int(np.sqrt(_POINTS_PER_SQUARE * len(query) / max(len(points), 1))), _MOST_EDGE)
     if pixels is None or edge < _LEAST_EDGE:
         nearest = np.full(len(query), _UNKNOWN)
     else:
-        nearest = _nearest_in_blocks(tree, query, pixels, within, edge)
+        nearest = _nearest_in_squares(tree, query, pixels, within, edge)
     rest = np.flatnonzero(nearest == _UNKNOWN)
     _, found = tree.query(query[rest], distance_upper_bound=within, workers=-1)
     nearest[rest] = np.where(found == len(points), -1, found)
     return nearest
 
 
-def _nearest_in_blocks(
+def _nearest_in_squares(
     tree: cKDTree, query: Float[np.ndarray, "N 3"], pixels: Int[np.ndarray, "N 2"], within: float, edge: int
 ) -> Int[np.ndarray, "N"]:
     """As `nearest_within`, but for points of which it is `_UNKNOWN`.
@@ -91,7 +93,7 @@ def _nearest_in_blocks(
     points = np.concatenate([tree.data, [[_FAR] * 3]])  # the last one where there are fewer candidates
 
     def compare(start: int) -> None:
-        some = slice(start, start + _BLOCKS_AT_ONCE)
+        some = slice(start, start + _SQUARES_AT_ONCE)
         asked, few = members[:, some], candidates[some].T
         at = [query[:, k].take(asked) - middles[some, k] for k in range(3)]
         near = [points[:, k].take(few) - middles[some, k] for k in range(3)]
@@ -112,7 +114,7 @@ def _nearest_in_blocks(
         found[np.minimum(best, within) + np.sqrt(own) > known[some]] = _UNKNOWN
         members[:, some] = found
 
-    for_each_piece(compare, range(0, len(used), _BLOCKS_AT_ONCE))
+    for_each_piece(compare, range(0, len(used), _SQUARES_AT_ONCE))
     squares[:, used] = members
     nearest: np.ndarray[Any, Any] = squares.reshape(edge, edge, rows, columns).transpose(2, 0, 3, 1).ravel()[place]
     return nearest

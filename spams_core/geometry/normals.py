@@ -16,6 +16,8 @@ _MAX_RADIUS = 4
 _BAND_PIXELS = 32_000
 """Worked on at once: as many sums stay in a processor's cache, and the cores share the bands."""
 _JUMPS_AT_ONCE = 16_000
+_WIDEST = 10_000
+"""Pixels; up to there the sums of a window's squared columns are less than 2³¹."""
 
 
 def pixel_normals(
@@ -50,16 +52,17 @@ def pixel_normals(
         return normals  # all in one row or column
     radius = int(np.clip(round(radius_m / max(du * float(np.median(depth[valid])), 1e-9)), 1, _MAX_RADIUS))
 
-    padded_depth, padded_valid = (
-        np.pad(np.where(valid, depth, np.inf), radius, constant_values=np.inf),
-        np.pad(valid, radius),
-    )
+    # Where nothing is valid the depth is as far away as can be.
+    padded_depth = np.pad(np.where(valid, depth, np.inf), radius, constant_values=np.inf)
+    padded_valid = np.pad(valid, radius)
     inverse = 1 / padded_depth
     jumps = np.zeros(valid.shape, dtype=bool)
     band = max(_BAND_PIXELS // valid.shape[1], 4 * radius)
 
     def fill(top: int) -> None:
         near, rows = slice(top, top + band + 2 * radius), slice(top, top + band)
+        if not valid[rows].any():
+            return
         moments = _window_moments(inverse[near], padded_valid[near], radius)
         _solve(moments, valid[rows], (u, v[rows, None]), (du, dv), normals[rows])
         jumps[rows] = _has_jump(padded_depth[near], valid[rows], radius, jump_m)
@@ -121,10 +124,11 @@ def _window_moments(
     """`_moments` of all valid pixels in the window around each pixel that is not padding; see there."""
     length = 2 * radius + 1
     # From the middle and the nearest reading: the nearer to zero, the less is lost in differences.
-    c = np.arange(valid.shape[1], dtype=np.int32) - np.int32(valid.shape[1] // 2)
-    r = (np.arange(valid.shape[0], dtype=np.int32) - np.int32(valid.shape[0] // 2))[:, None]
+    whole = np.int32 if valid.shape[1] < _WIDEST else np.int64
+    c = np.arange(valid.shape[1], dtype=whole) - valid.shape[1] // 2
+    r = np.arange(valid.shape[0], dtype=whole)[:, None] - valid.shape[0] // 2
     nearest = inverse.max()
-    n, w = valid.astype(np.int32), np.where(valid, inverse - nearest, 0.0)
+    n, w = valid.astype(whole), np.where(valid, inverse - nearest, 0.0)
     nc = n * c
     # Along a row only the column changes, so what the row multiplies is summed along it once. Counts and pixels'
     # coordinates are whole numbers: half the bytes, and nothing is lost.

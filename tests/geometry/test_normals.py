@@ -81,6 +81,7 @@ def test_normals_are_those_of_planes_fitted_pixel_by_pixel(
     """With noise, lost readings and jumps of the depth; at every place of the image, its corners and the bands' edges
     included."""
     monkeypatch.setattr("spams_core.geometry.normals._BAND_PIXELS", band_pixels)
+    monkeypatch.setattr("spams_core.geometry.normals._JUMPS_AT_ONCE", band_pixels)
     random = np.random.default_rng(radius)
     u, v = np.meshgrid(np.arange(64), np.arange(48))
     depth = 2.0 + 0.2 * np.sin(u / 9) * np.cos(v / 7) + 0.004 * random.normal(size=(48, 64))
@@ -92,3 +93,11 @@ def test_normals_are_those_of_planes_fitted_pixel_by_pixel(
     for row, column in np.ndindex(48, 64):
         expected = fitted_normal(points, valid, (row, column), radius, 0.05) if valid[row, column] else np.zeros(3)
         assert np.allclose(found[row, column], expected, atol=1e-7), (row, column)
+
+
+def test_normals_of_an_image_as_wide_as_can_be() -> None:
+    camera = Camera(24_000, 5, 12_000.0, 12_000.0, 11_999.5, 2.0)
+    rays = back_project(np.ones((5, 24_000)), camera)
+    normal = np.array([0.1, 0.0, -1.0]) / np.hypot(0.1, 1.0)
+    points = back_project(-0.5 / (rays @ normal), camera)
+    assert np.abs(pixel_normals(points, np.ones((5, 24_000), dtype=bool)) - normal).max() < 1e-6
