@@ -20,7 +20,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fit.runs import Interruption, Run, differing_settings
+from app.fit.runs import Run, differing_settings
 from app.fit.time_left import spoken
 from app.translation import tr
 
@@ -81,7 +81,7 @@ class RunsPanel(QWidget):
         layout.addWidget(self.list, 1)
         layout.addWidget(self._note)
         self.continue_button = QPushButton(tr("Continue"))
-        self.continue_button.setToolTip(tr("Go on with the marked fit where it was interrupted"))
+        self.continue_button.setToolTip(tr("Go on with the fit where it was interrupted"))
         self.continue_button.clicked.connect(lambda: self.continued.emit(self.interrupted))
         layout.addWidget(self.continue_button)
         layout.addWidget(self.table, 1)
@@ -107,7 +107,8 @@ class RunsPanel(QWidget):
                 row.setFlags(row.flags() | Qt.ItemFlag.ItemIsEditable)
                 row.setText(0, name)
             else:
-                row.setText(0, f"{name} – {_interrupted(run.interrupted)}")
+                done, count = run.interrupted.rounds_done, run.interrupted.rounds
+                row.setText(0, tr("{name} – interrupted at round {done} of {count}", name=name, done=done, count=count))
                 row.setSizeHint(0, QSize(0, 0))  # it may go on over the other columns
             row.setText(1, f"{run.residual_mm:.1f}" if run.residual_mm is not None else "–")
             row.setText(2, run.preset)
@@ -132,9 +133,11 @@ class RunsPanel(QWidget):
 
     @property
     def interrupted(self) -> Run | None:
-        """The interrupted fit that is marked, and no other."""
-        marked = self.marked
-        return marked[0] if len(marked) == 1 and marked[0].interrupted is not None else None
+        """The one interrupted fit among the marked ones, or in the list while none is marked."""
+        rows = [self.list.topLevelItem(index) for index in range(self.list.topLevelItemCount())]
+        runs = self.marked or [row.data(0, _RUN) for row in rows if row is not None]
+        found: list[Run] = [run for run in runs if run.interrupted is not None]
+        return found[0] if len(found) == 1 and len(self.marked) < 2 else None
 
     def _open_run(self, run: Run) -> None:
         if run.interrupted is None:
@@ -157,9 +160,14 @@ class RunsPanel(QWidget):
         if not self.list.topLevelItemCount():
             self._note.setText(tr("Fits of the open recording are listed here."))
         elif self.interrupted is not None and self.interrupted.interrupted is not None:
-            told = _interrupted(self.interrupted.interrupted)
-            spent = spoken(self.interrupted.seconds or 0.0)
-            self._note.setText(tr("This fit was {interrupted}, after {time}.", interrupted=told, time=spent))
+            run, how = self.interrupted, self.interrupted.interrupted
+            self._note.setText(
+                tr(
+                    "{name} was interrupted at round {done} of {count}, after {time}.",
+                    name=self._names.get(run.path, run.path.name), done=how.rounds_done, count=how.rounds,
+                    time=spoken(run.seconds or 0.0),
+                )
+            )  # fmt: skip
         elif len(marked) != 2:
             self._note.setText(tr("Mark two with Ctrl to see which settings differ; F2 renames one."))
         else:
@@ -194,10 +202,6 @@ class RunsPanel(QWidget):
     def _on_edited(self, row: QTreeWidgetItem, column: int) -> None:
         if column == 0:
             self.renamed.emit(row.data(0, _RUN).path, row.text(0).strip())
-
-
-def _interrupted(how: Interruption) -> str:
-    return tr("interrupted at round {done} of {count}", done=how.rounds_done, count=how.rounds)
 
 
 def _shown(value: Any) -> str:
