@@ -26,6 +26,7 @@ from spams_core.errors import InputError
 from spams_core.io.archive import new_file, new_folder
 
 __all__ = [
+    "CHECKPOINT_KIND",
     "CHECKPOINT_VERSION",
     "CheckpointLock",
     "FitCheckpoint",
@@ -37,7 +38,7 @@ __all__ = [
 ]
 
 CHECKPOINT_VERSION = 1
-_KIND = "fit_checkpoint"
+CHECKPOINT_KIND = "fit_checkpoint"
 _MANIFEST, _STATE, _LOCK = "manifest.json", "state.npz", "running"
 _LARGEST_MANIFEST = 4_000_000  # bytes; what is larger is no checkpoint's
 _TRIES = 10
@@ -117,9 +118,12 @@ def create_checkpoint(
     Raises:
         InputError: The folder exists or cannot be written.
     """
-    complete = {"format_version": CHECKPOINT_VERSION, "kind": _KIND, "code_version": __version__, **manifest}
+    complete = {"format_version": CHECKPOINT_VERSION, "kind": CHECKPOINT_KIND, "code_version": __version__, **manifest}
     with new_folder(path) as folder:
-        (folder / _MANIFEST).write_text(json.dumps(complete, indent=1) + "\n")
+        with (folder / _MANIFEST).open("w") as file:
+            file.write(json.dumps(complete, indent=1) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
         (folder / _LOCK).touch()
         _write_state(folder / _STATE, arrays, seconds)
 
@@ -166,7 +170,7 @@ def read_checkpoint(path: Path) -> FitCheckpoint | None:
         if (path / _MANIFEST).stat().st_size > _LARGEST_MANIFEST:
             raise ValueError
         manifest = json.loads((path / _MANIFEST).read_text())
-        version = int(manifest["format_version"]) if manifest["kind"] == _KIND else None
+        version = int(manifest["format_version"]) if manifest["kind"] == CHECKPOINT_KIND else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
             f"{path} holds no interrupted fit, or a damaged one, and is in the way. Remove it, or choose another --out."

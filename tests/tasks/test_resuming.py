@@ -80,7 +80,7 @@ import os, signal, sys
 from spams_core.cli import main
 from spams_core.data import fit_checkpoint
 sync, count = os.fsync, int(sys.argv[1])
-def fsync(handle):  # a state is about to take the place of the one before
+def fsync(handle):  # after the manifest once, and before a state takes the place of the one before
     global count
     count -= 1
     if count == 0:
@@ -95,7 +95,7 @@ main(sys.argv[2:])
 def test_a_killed_fit_goes_on_bit_for_bit(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out, part = tmp_path / "fit", tmp_path / "fit.part"
     arguments = ["fit", str(DEMO), "--out", str(out), *OPTIONS]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, "4", *arguments], check=False, timeout=120)
+    killed = subprocess.run([sys.executable, "-c", _KILLED, "5", *arguments], check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL
     kept = read_checkpoint(part)
     assert kept is not None
@@ -272,6 +272,18 @@ def test_another_recording_or_model_is_refused(parted: FitSettings, tmp_path: Pa
     ):
         with pytest.raises(InputError, match=f"{told}. Give the same as at its beginning, or remove that folder"):
             run_to_end(fit(dataclasses.replace(parted, **changes)))
+
+
+def test_info_tells_how_far_it_came(parted: FitSettings, capsys: pytest.CaptureFixture[str]):
+    part = str(checkpoint_path(parted.out))
+    assert main(["info", part]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split() == ["Interrupted", "fit", str(parted.out)]
+    assert any(line.split() == ["Rounds", "2", "of", "6"] for line in lines)
+    assert main(["info", part, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["rounds_done"], told["rounds"], told["running"]) == (2, 6, False)
+    assert told["settings"]["frames"] == "0:2"
 
 
 def test_a_damaged_checkpoint_is_one_clear_line(parted: FitSettings, tmp_path: Path):
