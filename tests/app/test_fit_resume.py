@@ -186,42 +186,58 @@ def demo(tmp_path: Path) -> Path:
     return Path(shutil.copytree(resource_path("demo/recording"), tmp_path / "demo", ignore=hidden))
 
 
-def test_a_cancelled_fit_is_continued_and_ends_where_it_would_have(
-    opened: Opened, demo: Path, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The real solver in the real window, cancelled after the second round."""
+@pytest.fixture
+def parted(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FitSettings:
+    """A fit by the real solver that rests after its second round until it is cancelled."""
     keep = Checkpoints.keep
 
     def rest_after_two(checkpoints: Checkpoints, state: SolveState) -> None:
         keep(checkpoints, state)
-        while state.rounds_done == 2:
+        while state.rounds_done == 2 and checkpoints.path.name == "parted.part":
             check_stop()
             time.sleep(0.01)
 
-    settings = FitSettings(
+    monkeypatch.setattr(Checkpoints, "keep", rest_after_two)
+    return FitSettings(
         demo, tmp_path / "parted", model=resource_path("models/human"), frames="0:2", solve=SHORT,
         checkpoint_every_s=0, saved="ignore",
     )  # fmt: skip
-    whole = run_to_end(fit(dataclasses.replace(settings, out=tmp_path / "whole")))
+
+
+def rounds_of(out: Path) -> str:
+    kept = read_checkpoint(checkpoint_path(out))
+    return kept.told if kept is not None else ""
+
+
+def test_a_cancelled_fit_is_continued_and_ends_where_it_would_have(
+    opened: Opened, demo: Path, parted: FitSettings, qtbot: Any, tmp_path: Path
+) -> None:
+    whole = run_to_end(fit(dataclasses.replace(parted, out=tmp_path / "whole")))
     shutil.rmtree(tmp_path / "whole")
     window = opened(demo)
-    monkeypatch.setattr(Checkpoints, "keep", rest_after_two)
-    window.fitting.start(settings)
-    part = checkpoint_path(settings.out)
-    qtbot.waitUntil(lambda: part.exists() and read_checkpoint(part).rounds_done == 2, timeout=60_000)
+    window.fitting.start(parted)
+    qtbot.waitUntil(lambda: rounds_of(parted.out) == "round 2 of 6", timeout=60_000)
     window.commands.actions["fit.cancel"].trigger()
     qtbot.waitUntil(lambda: not window.jobs.running, timeout=60_000)
-    kept = read_checkpoint(part)
-    assert kept is not None
-    assert kept.told == "round 2 of 6"
     qtbot.waitUntil(lambda: rows(window) == ["parted – interrupted at round 2 of 6"], timeout=20_000)
     panel = mark(window)
     panel.list.itemDoubleClicked.emit(panel.list.topLevelItem(0), 0)
     with qtbot.waitSignal(window.fit_finished, timeout=60_000):
         pass
-    assert not part.exists()
-    assert np.array_equal(read_fit(settings.out).vertices_world, whole.vertices_world)
+    assert not checkpoint_path(parted.out).exists()
+    assert np.array_equal(read_fit(parted.out).vertices_world, whole.vertices_world)
     assert [run.state for run in window.fitting.queue.runs] == ["cancelled", "done"]
+
+
+def test_closing_the_window_keeps_the_rounds(opened: Opened, demo: Path, parted: FitSettings, qtbot: Any) -> None:
+    window = opened(demo)
+    window.fitting.start(parted)
+    qtbot.waitUntil(lambda: rounds_of(parted.out) == "round 2 of 6", timeout=60_000)
+    window.close()
+    box = next(box for box in window.findChildren(QMessageBox) if box.isVisible())
+    next(button for button in box.buttons() if button.text() == "Stop and close").click()
+    qtbot.waitUntil(lambda: not window.isVisible(), timeout=20_000)
+    assert [run.path for run in find_runs(demo, [demo.parent])] == [parted.out]
 
 
 def test_the_list_is_read_without_the_numerics(tmp_path: Path, recording: Path) -> None:
