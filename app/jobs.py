@@ -41,6 +41,7 @@ class Jobs(QObject):
     fit_ended = Signal()
     fit_failed = Signal(object)
     fit_finished = Signal(object, object)
+    fit_stopped = Signal(object)
     exported = Signal(object)
     failed = Signal(object)
     notice = Signal(str)
@@ -78,12 +79,13 @@ class Jobs(QObject):
         worker.paused_changed.connect(self.fit_paused)
         worker.succeeded.connect(partial(self._on_fitted, worker, settings.out))
         worker.failed.connect(partial(self._on_fit_failed, worker))
+        worker.stopped.connect(partial(self.fit_stopped.emit, settings.out))
         worker.ended.connect(partial(self._leave_fit, worker))
         self.fit_started.emit()
         worker.start()
 
     def cancel_fit(self) -> None:
-        """Stop the fit; nothing is written.
+        """Stop the fit; its rounds are kept to be continued, and `fit_stopped` tells when that is done.
 
         The generator closes at its next report. A step of a long recording takes longer than a user should wait, so
         the window lets go of it after a moment and the step ends by itself.
@@ -165,8 +167,8 @@ class Jobs(QObject):
             return
         self.fitting = None
         self._session.live = None
-        if worker.cancelled:
-            self.notice.emit(tr("Fit cancelled; nothing was written."))
+        if worker.cancelled and worker.running:
+            self.notice.emit(tr("Fit cancelled."))
         self.fit_ended.emit()
         self.changed.emit()
 

@@ -141,6 +141,8 @@ def survey_points(points_world: Float[np.ndarray, "N 3"], world_from_camera: Flo
 def free_output_path(sequence: DepthSequence, taken: Collection[Path] = ()) -> Path:
     """A new folder name for a fit of this recording: beside it, or in the home folder where that cannot be written.
 
+    Names of fits that were interrupted are theirs.
+
     Args:
         taken: Names that are spoken for, though nothing is there yet.
     """
@@ -148,7 +150,8 @@ def free_output_path(sequence: DepthSequence, taken: Collection[Path] = ()) -> P
     bundled = place is not None and any((up / "parts.json").is_file() for up in (place, *place.parents))
     if place is None or bundled or not _writable(place):
         place = Path.home() / "SPAM Studio"
-    return free_path(place, f"{sequence.name}_fit", taken=taken)
+    kept = {place / part.stem for part in place.iterdir() if part.suffix == ".part"} if place.is_dir() else set()
+    return free_path(place, f"{sequence.name}_fit", taken={*taken, *kept})
 
 
 def _writable(folder: Path) -> bool:

@@ -12,6 +12,7 @@ import io
 import itertools
 import json
 import logging
+import shlex
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -67,7 +68,15 @@ def _run(row: TaskRow, arguments: Sequence[str]) -> int:
         level=logging.INFO if chatty else logging.WARNING, format="%(levelname)s %(name)s: %(message)s", force=True
     )
     started = time.perf_counter()
-    result = _iterate(row.function(settings), row.name, chatty)
+    try:
+        result = _iterate(row.function(settings), row.name, chatty)
+    except KeyboardInterrupt:
+        kept = row.kept(settings) if row.kept is not None else None
+        if kept is None:
+            raise
+        again = ["spams", row.name, *(["--resume"] if not settings.resume else []), *arguments]
+        print(f"spams: interrupted; {kept} Go on with:\n{shlex.join(again)}", file=sys.stderr)
+        return _INTERRUPTED
     logger.info("%s took %.1f s", row.name, time.perf_counter() - started)
     summary = row.summary(result)
     if as_json:

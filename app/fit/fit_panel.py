@@ -95,7 +95,7 @@ class FitPanel(QWidget):
         self.pause_button.setToolTip(tr("Rest after this iteration; nothing is lost"))
         self.pause_button.clicked.connect(self.pause_requested)
         self.cancel_button = QPushButton(tr("Cancel"))
-        self.cancel_button.setToolTip(tr("Stop; nothing is written (Ctrl+.)"))
+        self.cancel_button.setToolTip(tr("Stop; the rounds that are done are kept, to be continued (Ctrl+.)"))
         self.cancel_button.clicked.connect(self.cancel_requested)
         self._message = QLabel()
         self._message.setTextFormat(Qt.TextFormat.PlainText)

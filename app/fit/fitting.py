@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PySide6.QtCore import QObject, Signal, Slot
 
+from app.fit.interrupted import Interrupted
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.run_list import RunList
 from app.translation import tr
+from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.errors import InputError
 from spams_core.settings import field_help, parse_frames
 
@@ -23,6 +25,9 @@ if TYPE_CHECKING:
     from spams_core.data.fit import Fit
 
 __all__ = ["Fitting"]
+
+_NOT_CHOSEN = {"resume": False, "checkpoint_every_s": 20.0}
+"""Settings of a new fit that the form does not ask for."""
 
 
 class Fitting(QObject):
@@ -37,6 +42,7 @@ class Fitting(QObject):
         self._recording: Path | None = None
         self.queue = FitQueue(window.jobs, self)
         self.run_list = RunList(window, self.queue)
+        self.interrupted = Interrupted(window, self)
         window.jobs.fit_finished.connect(self._on_finished)
         window.jobs.changed.connect(self._on_jobs)
         for changed in (window.session.sequence_changed, window.session.fit_changed, window.session.live_changed):
@@ -54,6 +60,7 @@ class Fitting(QObject):
         panel.queue_panel.cancel_requested.connect(self.cancel)
         panel.weights.changed.connect(self.set_weight)
         self.run_list.attach(panel.runs_panel)
+        self.interrupted.attach(panel.runs_panel)
         panel.refit_panel.refit_requested.connect(self._window.commands.actions["fit.refit"].trigger)
         panel.refit_panel.here_requested.connect(self._choose_here)
         jobs.fit_started.connect(self._on_started)
@@ -68,7 +75,7 @@ class Fitting(QObject):
         if self._panel is not None:
             self._panel.set_settings_kind(
                 kind,
-                {"sequence": Path("none"), "start_from": None, "reseed": (), "saved": "ignore"},
+                {"sequence": Path("none"), "start_from": None, "reseed": (), "saved": "ignore", **_NOT_CHOSEN},
                 {"out": Path("none")},
             )
             assert self._panel.form is not None
@@ -158,6 +165,14 @@ class Fitting(QObject):
             method=session.fit.manifest.get("method", "spam"),
             model=None,
         )
+        self.start_or_enqueue(settings)
+
+    def start_or_enqueue(self, settings: Any) -> None:
+        """Fit with these settings, now or after the fits that run and wait.
+
+        Raises:
+            InputError: Another fit goes to the same folder.
+        """
         if self._window.jobs.fitting is None:
             self.start(settings)
         else:
@@ -174,6 +189,11 @@ class Fitting(QObject):
         frames = len(parse_frames(settings.frames, count)) if count else 0
         if not first and Path(settings.out).exists():
             raise InputError(f"{settings.out} exists already. Choose another folder to save to.")
+        if not settings.resume and checkpoint_path(settings.out).exists():
+            raise InputError(
+                f"{settings.out} is kept for a fit that was interrupted. Continue that one, in Runs, or choose another "
+                "folder to save to."
+            )
         return self.queue.add(settings, frames, first=first)
 
     @Slot(object)
@@ -205,7 +225,7 @@ class Fitting(QObject):
 
     @Slot()
     def cancel(self) -> None:
-        """Stop the fit; nothing is written."""
+        """Stop the fit; the rounds that are done are kept."""
         if self._window.jobs.fitting is not None and self._panel is not None:
             self._panel.show_cancelling()
             self._window.jobs.cancel_fit()

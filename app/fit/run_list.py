@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Slot
+from PySide6.QtCore import QObject, Signal, Slot
 
 from app.fit.runs import Run, find_runs
 from app.latest import Job, LatestWins
@@ -23,6 +23,8 @@ __all__ = ["RunList"]
 class RunList(QObject):
     """Between the folders on disk, the names in the preferences, and the panel."""
 
+    shown = Signal(object)
+
     def __init__(self, window: MainWindow, queue: FitQueue) -> None:
         super().__init__(window)
         self._window, self._queue = window, queue
@@ -32,7 +34,7 @@ class RunList(QObject):
         window.session.sequence_changed.connect(self.refresh)
         window.session.fit_path_changed.connect(self.refresh)
         queue.changed.connect(self._on_queue)
-        self._done = 0
+        self._known: tuple[int, set[Path]] = (0, set())
 
     def attach(self, panel: RunsPanel) -> None:
         """Take the panel, once it exists."""
@@ -63,14 +65,17 @@ class RunList(QObject):
     @Slot()
     def _on_queue(self) -> None:
         done = sum(run.state == "done" for run in self._queue.runs)
-        if done != self._done:
-            self._done = done
+        known = done, {run.out for run in self._queue.pending}
+        if known != self._known:
+            self._known = known
             self.refresh()
 
     def _show(self, runs: list[Run]) -> None:
-        self._runs = runs
+        coming = {run.out.absolute() for run in self._queue.pending}
+        self._runs = runs = [run for run in runs if run.interrupted is None or run.path.absolute() not in coming]
         if self._panel is not None:
             self._panel.show_runs(runs, self._window.preferences.run_names, self._window.session.fit_path)
+        self.shown.emit(runs)
 
     def _on_failed(self, error: Exception) -> None:
         self._window.notify(tr("The fits of this recording could not be listed: {error}", error=error))

@@ -1,4 +1,4 @@
-"""Finds the fits of a recording and says how they differ. Knows no Qt."""
+"""Finds the fits of a recording, finished and interrupted, and says how they differ. Knows no Qt."""
 
 from __future__ import annotations
 
@@ -9,9 +9,28 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Run", "differing_settings", "find_runs", "read_run"]
+from spams_core.errors import InputError
 
+__all__ = ["Interruption", "Run", "differing_settings", "find_runs", "read_interrupted", "read_run"]
+
+_NOT_COMPARED = ("out", "resume", "checkpoint_every_s")
 _LARGEST_MANIFEST = 4_000_000  # bytes; what is larger is no fit's
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """How far a fit came that was interrupted.
+
+    Attributes:
+        rounds_done, rounds: Rounds.
+        part: Folder that keeps them.
+        settings: Those it was started with, as data.
+    """
+
+    rounds_done: int
+    rounds: int
+    part: Path
+    settings: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -19,7 +38,7 @@ class Run:
     """One fit on disk; nothing of it ever changes.
 
     Attributes:
-        path: Its folder.
+        path: Its folder; of an interrupted one, the folder that it is going to be.
         preset: Name of its preset.
         made: When it was written.
         residual_mm: Median distance of the observed points to the surface; None where it is not stated.
@@ -33,10 +52,11 @@ class Run:
     residual_mm: float | None
     seconds: float | None
     settings: Mapping[str, Any]
+    interrupted: Interruption | None = None
 
 
 def find_runs(recording: Path, places: Iterable[Path]) -> list[Run]:
-    """Fits of a recording among some folders and the folders in them, the newest first.
+    """Fits of a recording among some folders and the folders in them, the newest first; those that run are none.
 
     Args:
         recording: Its folder, as the fits' manifests name it.
@@ -44,7 +64,7 @@ def find_runs(recording: Path, places: Iterable[Path]) -> list[Run]:
     """
     wanted, found = recording.resolve(), {}
     for folder in _folders(places):
-        run = read_run(folder)
+        run = read_interrupted(folder) if folder.suffix == ".part" else read_run(folder)
         if run is not None and run[0] == wanted:
             found[folder.resolve()] = run[1]
     return sorted(found.values(), key=lambda run: (run.made, run.path.name), reverse=True)
@@ -79,10 +99,33 @@ def read_run(folder: Path) -> tuple[Path, Run] | None:
     )
 
 
+def read_interrupted(part: Path) -> tuple[Path, Run] | None:
+    """An interrupted fit and its recording; None where there is none, it runs, is damaged or has been written since."""
+    from spams_core.data.fit_checkpoint import CheckpointLock, read_checkpoint
+
+    try:
+        kept = read_checkpoint(part)
+        if kept is None or CheckpointLock(part).taken():
+            return None
+        agreed, given = kept.manifest["must_agree"], dict(kept.manifest["settings"])
+        path = part.with_name(part.name.removesuffix(".part"))
+        if path.exists():
+            return None
+        settings = dict(_flat({**given, "solve": agreed["settings"]["solve"]}))
+        settings |= {f"input {name}": str(value)[:12] for name, value in agreed["inputs"].items()}
+        run = Run(
+            path, str(given["preset"]), kept.saved, None, kept.seconds, settings,
+            Interruption(kept.rounds_done, kept.rounds, part, given),
+        )  # fmt: skip
+        return Path(given["sequence"]).resolve(), run
+    except (InputError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 def differing_settings(first: Run, second: Run) -> list[tuple[str, Any, Any]]:
     """Name and both values of each setting that differs; where the results lie is none. None stands for "not set"."""
     names = dict.fromkeys([*first.settings, *second.settings])
-    pairs = [(name, first.settings.get(name), second.settings.get(name)) for name in names if name != "out"]
+    pairs = [(name, first.settings.get(name), second.settings.get(name)) for name in names if name not in _NOT_COMPARED]
     return [(name, a, b) for name, a, b in pairs if a != b]
 
 

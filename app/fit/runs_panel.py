@@ -7,12 +7,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, Qt, Signal, Slot
+from PySide6.QtCore import QPoint, QSize, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHeaderView,
     QLabel,
     QMenu,
+    QPushButton,
     QTreeWidget,
     QTreeWidgetItem,
     QVBoxLayout,
@@ -45,10 +46,16 @@ def _key(item: QTreeWidgetItem, column: int) -> Any:
 
 
 class RunsPanel(QWidget):
-    """One row per fit; two marked rows are compared. `renamed` tells a fit's folder and its new name."""
+    """One row per fit; two marked rows are compared. `renamed` tells a fit's folder and its new name.
+
+    An interrupted fit can be continued; that and what else can be done with it is told by its `Run`.
+    """
 
     opened = Signal(object)
     renamed = Signal(object, str)
+    continued = Signal(object)
+    copied = Signal(object)
+    removed = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,7 +68,7 @@ class RunsPanel(QWidget):
         self.list.setEditTriggers(QAbstractItemView.EditTrigger.EditKeyPressed)
         self.list.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
         self.list.customContextMenuRequested.connect(self._show_menu)
-        self.list.itemDoubleClicked.connect(lambda item, _: self.opened.emit(item.data(0, _RUN).path))
+        self.list.itemDoubleClicked.connect(lambda item, _: self._open_run(item.data(0, _RUN)))
         self.list.itemSelectionChanged.connect(self._compare)
         self.list.itemChanged.connect(self._on_edited)
         self._note = QLabel()
@@ -73,6 +80,10 @@ class RunsPanel(QWidget):
         layout.setSpacing(6)
         layout.addWidget(self.list, 1)
         layout.addWidget(self._note)
+        self.continue_button = QPushButton(tr("Continue"))
+        self.continue_button.setToolTip(tr("Go on with the fit where it was interrupted"))
+        self.continue_button.clicked.connect(lambda: self.continued.emit(self.interrupted))
+        layout.addWidget(self.continue_button)
         layout.addWidget(self.table, 1)
         self.show_runs([], {}, None)
 
@@ -91,8 +102,14 @@ class RunsPanel(QWidget):
         for run in runs:
             row = _Row()
             row.setData(0, _RUN, run)
-            row.setFlags(row.flags() | Qt.ItemFlag.ItemIsEditable)
-            row.setText(0, names.get(run.path, run.path.name))
+            name = names.get(run.path, run.path.name)
+            if run.interrupted is None:
+                row.setFlags(row.flags() | Qt.ItemFlag.ItemIsEditable)
+                row.setText(0, name)
+            else:
+                done, count = run.interrupted.rounds_done, run.interrupted.rounds
+                row.setText(0, tr("{name} – interrupted at round {done} of {count}", name=name, done=done, count=count))
+                row.setSizeHint(0, QSize(0, 0))  # it may go on over the other columns
             row.setText(1, f"{run.residual_mm:.1f}" if run.residual_mm is not None else "–")
             row.setText(2, run.preset)
             row.setText(3, spoken(run.seconds) if run.seconds is not None else "–")
@@ -103,6 +120,7 @@ class RunsPanel(QWidget):
             font.setBold(run.path == opened)
             row.setFont(0, font)
             self.list.addTopLevelItem(row)
+            row.setFirstColumnSpanned(run.interrupted is not None)
             row.setSelected(run.path in marked)
         self.list.blockSignals(False)
         self._compare()
@@ -112,6 +130,20 @@ class RunsPanel(QWidget):
         """The marked fits, from top to bottom."""
         rows = sorted(self.list.selectedItems(), key=self.list.indexOfTopLevelItem)
         return [row.data(0, _RUN) for row in rows]
+
+    @property
+    def interrupted(self) -> Run | None:
+        """The one interrupted fit among the marked ones, or in the list while none is marked."""
+        rows = [self.list.topLevelItem(index) for index in range(self.list.topLevelItemCount())]
+        runs = self.marked or [row.data(0, _RUN) for row in rows if row is not None]
+        found: list[Run] = [run for run in runs if run.interrupted is not None]
+        return found[0] if len(found) == 1 and len(self.marked) < 2 else None
+
+    def _open_run(self, run: Run) -> None:
+        if run.interrupted is None:
+            self.opened.emit(run.path)
+        else:
+            self.continued.emit(run)
 
     def texts(self, tree: QTreeWidget | None = None) -> list[tuple[str, ...]]:
         """What a list says, row by row; by default that of the fits."""
@@ -124,8 +156,18 @@ class RunsPanel(QWidget):
         marked = self.marked
         self.table.clear()
         self.table.setVisible(len(marked) == 2)
+        self.continue_button.setVisible(self.interrupted is not None)
         if not self.list.topLevelItemCount():
             self._note.setText(tr("Fits of the open recording are listed here."))
+        elif self.interrupted is not None and self.interrupted.interrupted is not None:
+            run, how = self.interrupted, self.interrupted.interrupted
+            self._note.setText(
+                tr(
+                    "{name} was interrupted at round {done} of {count}, after {time}.",
+                    name=self._names.get(run.path, run.path.name), done=how.rounds_done, count=how.rounds,
+                    time=spoken(run.seconds or 0.0),
+                )
+            )  # fmt: skip
         elif len(marked) != 2:
             self._note.setText(tr("Mark two with Ctrl to see which settings differ; F2 renames one."))
         else:
@@ -147,8 +189,14 @@ class RunsPanel(QWidget):
             return
         menu = QMenu(self)
         menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        menu.addAction(tr("Open"), partial(self.opened.emit, row.data(0, _RUN).path))
-        menu.addAction(tr("Rename"), partial(self.list.editItem, row, 0))
+        run: Run = row.data(0, _RUN)
+        if run.interrupted is None:
+            menu.addAction(tr("Open"), partial(self.opened.emit, run.path))
+            menu.addAction(tr("Rename"), partial(self.list.editItem, row, 0))
+        else:
+            menu.addAction(tr("Continue"), partial(self.continued.emit, run))
+            menu.addAction(tr("Copy as Command Line"), partial(self.copied.emit, run))
+            menu.addAction(tr("Remove…"), partial(self.removed.emit, run))
         menu.popup(self.list.viewport().mapToGlobal(place))
 
     def _on_edited(self, row: QTreeWidgetItem, column: int) -> None:

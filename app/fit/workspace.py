@@ -47,14 +47,18 @@ class FitWorkspace(Workspace):
                 fitting.can_refit,
             ),
             Command(
+                "fit.resume", tr("Continue the Interrupted Fit"), fitting.interrupted.resume,
+                tr("Go on with the interrupted fit that is marked among the runs, or with the last one"), "", "play",
+                fitting.interrupted.possible,
+            ),
+            Command(
                 "fit.pause", tr("Pause the Fit"), fitting.pause, tr("Rest after this iteration, or go on"), "F6",
                 "pause",
                 running, lambda: jobs.fitting is not None and jobs.fitting.paused,
             ),
             Command(
-                "fit.cancel", tr("Cancel the Fit"), fitting.cancel, tr("Stop; nothing is written"), "Ctrl+.",
-                "x-circle",
-                running,
+                "fit.cancel", tr("Cancel the Fit"), fitting.cancel,
+                tr("Stop; the rounds that are done are kept, to be continued"), "Ctrl+.", "x-circle", running,
             ),
         ]  # fmt: skip
 

@@ -149,6 +149,37 @@ class HistoryRecorder:
         ))  # fmt: skip
         self._pending.clear()
 
+    def copy(self) -> HistoryRecorder:
+        """The same at this moment; what is recorded later does not change it."""
+        return HistoryRecorder(
+            self.expected, self._seen, set(self._pending), list(self._steps), list(self._stages), list(self._offsets),
+            list(self._shapes), list(self._rows), list(self._codes),
+        )  # fmt: skip
+
+    def arrays(self) -> dict[str, np.ndarray[Any, Any]]:
+        """By name, to go on later with `of_arrays`; at least one snapshot was taken."""
+        history = self.history()
+        assert history is not None
+        return {**history.arrays(), "pending": self.pending, "seen": np.array(self._seen, np.int64)}
+
+    @classmethod
+    def of_arrays(cls, expected: int, arrays: Mapping[str, np.ndarray[Any, Any]]) -> HistoryRecorder:
+        """A recorder that goes on where the one whose `arrays` these are stood.
+
+        Raises:
+            KeyError: One is missing.
+        """
+        history = FitHistory(**{field.name: arrays[field.name] for field in fields(FitHistory)})
+        cuts = history.offsets[1:-1]
+        codes = [
+            np.split(array, cuts) for array in (history.pose_codes, history.root_rotation, history.root_translation_m)
+        ]
+        return cls(
+            expected, int(arrays["seen"]), set(arrays["pending"].tolist()), history.steps.tolist(),
+            history.stages.tolist(), history.offsets.tolist(), list(history.shape_codes),
+            np.split(history.rows, cuts), list(zip(*codes, strict=True)),
+        )  # fmt: skip
+
     def history(self) -> FitHistory | None:
         """What was kept so far."""
         if not self._steps:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float, Int
@@ -29,6 +29,7 @@ class Iterate:
         root_rotation, translation_m: [T, 3, 3], [T, 3] root of each frame.
         surface: Canonical surface; the shape may have moved on since.
         held_shape: Shape codes that do not move; without them those of `z_shape`.
+        z_surface: `z_shape` when the surface was extracted.
     """
 
     spam: Spam
@@ -40,6 +41,10 @@ class Iterate:
     translation_m: Float[Tensor, "T 3"]
     surface: CanonicalSurface
     held_shape: Float[Tensor, "Q Ds"] | None = None
+    z_surface: Float[Tensor, "S"] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.z_surface = self.z_shape
 
     @property
     def shape_codes(self) -> Float[Tensor, "Q Ds"]:
@@ -49,6 +54,7 @@ class Iterate:
     def extract(self, resolution: int) -> None:
         """Make the surface that of the present shape, with so many cells per axis."""
         self.surface = canonical_surface(self.spam, self.shape_codes, resolution)
+        self.z_surface = self.z_shape
 
     def surface_world(
         self, z_pose: Float[Tensor, "F K"], rotation: Float[Tensor, "F 3 3"], translation_m: Float[Tensor, "F 3"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from spams_core.fitting.observation import Observation
 from spams_core.fitting.solve import Solution, Solver, Start
-from spams_core.progress import Task
+from spams_core.progress import Progress, Task
 
 __all__ = ["FrameRefit", "neighbour_starts"]
 
@@ -28,10 +28,12 @@ class FrameRefit(Solver):
     shape_codes: Float[Tensor, "Q Ds"] = field(kw_only=True)
     moving: Int[Tensor, "M"] = field(kw_only=True)
 
-    @torch.no_grad()
-    def _begin(self) -> None:
+    def _hold_shape(self) -> None:
         self.iterate.held_shape = self.shape_codes
         self.iterate.extract(self.settings.match_resolution)
+
+    @torch.no_grad()
+    def _begin(self) -> None:
         super()._begin()
         still = torch.ones(len(self.observations), dtype=torch.bool)
         still[self.moving] = False
@@ -48,14 +50,17 @@ class FrameRefit(Solver):
 
     def run(self) -> Task[Solution]:
         """Align the frames, then pair and descend, with an ever larger temporal term."""
-        rounds = self.settings.rounds + self.settings.joint_rounds
-        self._keep("start", self.moving)
-        yield from self._align(self.moving, "Aligning to canonical coordinates")
-        for turn in range(rounds):
-            message = f"Fitting frames anew, round {turn + 1} of {rounds}"
-            yield from self._round(self.moving, (turn + 1) / rounds, self.settings.iterations, False, message)
-            self._keep("frames anew", self.moving)
+        yield from self._go(self._legs(), self.moving)
         return self._solution()
+
+    def _legs(self) -> list[Iterator[Progress]]:
+        settings = self.settings
+        rounds = settings.rounds + settings.joint_rounds
+        legs = [self._align(self.moving, "Aligning to canonical coordinates", "aligning")]
+        for turn in range(rounds):
+            done, message = (turn + 1) / rounds, f"Fitting frames anew, round {turn + 1} of {rounds}"
+            legs.append(self._round(self.moving, done, settings.iterations, False, message, "frames anew"))
+        return legs
 
 
 def neighbour_starts(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,6 +20,7 @@ from spams_core.fitting.normal_equations import NormalEquations
 from spams_core.fitting.observation import Observation, Samples, draw_samples
 from spams_core.fitting.pairing import Matcher
 from spams_core.fitting.settings import SolveSettings
+from spams_core.fitting.state import SolveState
 from spams_core.fitting.surface import CanonicalSurface, canonical_surface
 from spams_core.fitting.terms import Terms
 from spams_core.geometry.rigid import rotation_from_vector
@@ -87,13 +88,15 @@ class Solver:
         observations: T frames.
         adjacent: [T − 1] whether two fitted frames follow each other closely in time.
         interval_s: Time between such frames, seconds.
-        starts: Where to start; each frame takes the start that explains it best.
+        starts: Where to start; each frame takes the start that explains it best. None with a state to go on from.
         settings: Weights and lengths.
         generator: Source of every random draw.
         history: Weighted terms of every step so far.
         controls: Weights that may change before any step.
         weight_changes: Those that did.
         keep_rounds: Whether the codes after each round are kept.
+        state: Where the same fit stood when it was interrupted, to go on from there as if it had not been.
+        keep_state: Is told after each round where the fit stands.
     """
 
     spam: Spam
@@ -107,26 +110,37 @@ class Solver:
     controls: Controls | None = None
     weight_changes: list[WeightChange] = field(default_factory=list)
     keep_rounds: bool = False
+    state: SolveState | None = None
+    keep_state: Callable[[SolveState], None] | None = None
 
     def __post_init__(self) -> None:
-        if not self.starts:
+        if not self.starts and self.state is None:
             raise InputError("A fit needs at least one start.")
-        spam, settings, first = self.spam, self.settings, self.starts[0]
+        spam, settings = self.spam, self.settings
         shape_space = CodeSpace.of(spam.shape_codes, settings.shape_components, joined=settings.joint_prior)
         pose_space = CodeSpace.of(spam.pose_codes, settings.pose_components, joined=settings.joint_prior)
         z_shape = spam.shape_codes.new_zeros(len(shape_space.basis))
+        if self.state is not None:
+            self.state.require(len(self.observations), len(shape_space.basis), len(pose_space.basis))
+            z_shape = torch.from_numpy(self.state.z_surface).to(z_shape)
         surface = canonical_surface(spam, shape_space.decode(z_shape), settings.match_resolution)
         for name, rows in zip(spam.settings.part_names, surface.of_part, strict=True):
             if len(rows) == 0:
                 raise InputError(f"The model's surface shows no {name}. Train its part and shape decoders longer.")
-        self.iterate = Iterate(
-            spam, shape_space, pose_space, z_shape, pose_space.encode(first.pose_codes), first.root_rotation,
-            first.root_translation_m, surface,
-        )  # fmt: skip
+        # Poses and roots come from the starts, or from the state.
+        nowhere = [spam.shape_codes.new_zeros(len(self.observations), *size) for size in ((0,), (3, 3), (3,))]
+        self.iterate = Iterate(spam, shape_space, pose_space, z_shape, nowhere[0], nowhere[1], nowhere[2], surface)
+        self._hold_shape()
         self._terms = self._make_terms()
-        self._begin()
-        self._steps_done, self._steps = 0, self._count_steps()
+        self._steps_done, self._steps, self._legs_done = 0, self._count_steps(), 0
         self._recorder = HistoryRecorder(self._count_rounds()) if self.keep_rounds else None
+        if self.state is None:
+            self._begin()
+        else:
+            self._restore(self.state)
+
+    def _hold_shape(self) -> None:
+        """For fits whose shape is given."""
 
     def _make_terms(self) -> Terms:
         return Terms(
@@ -197,6 +211,36 @@ class Solver:
         joint = settings.joint_rounds * settings.iterations
         return (1 + len(waves)) * align + settings.rounds * settings.iterations + len(waves) * 2 * 2 + joint
 
+    def _restore(self, state: SolveState) -> None:
+        """Stand where the interrupted fit stood."""
+        now, like = self.iterate, self.spam.shape_codes
+        now.z_shape, now.z_pose, now.root_rotation, now.translation_m = (
+            torch.from_numpy(array.copy()).to(like)
+            for array in (state.z_shape, state.z_pose, state.root_rotation, state.root_translation_m)
+        )
+        self.generator.set_state(torch.from_numpy(state.generator.copy()))
+        self.history, self.weight_changes = list(state.losses), list(state.weight_changes)
+        if self.weight_changes:
+            changed: dict[str, Any] = {change.name: change.value for change in self.weight_changes}
+            self.settings = replace(self.settings, **changed)
+            self._terms = self._make_terms()
+        self._steps_done, self._legs_done = state.steps_done, state.rounds_done
+        if self.keep_rounds:
+            self._recorder = state.recorder(self._count_rounds())
+
+    def _state(self, rounds: int) -> SolveState:
+        """Where the fit stands now, between two rounds."""
+        now = self.iterate
+        z_shape, z_surface, z_pose, rotation, shift = (
+            tensor.detach().cpu().numpy().copy()
+            for tensor in (now.z_shape, now.z_surface, now.z_pose, now.root_rotation, now.translation_m)
+        )
+        return SolveState(
+            self._legs_done, rounds, self._steps_done, z_shape, z_surface, z_pose, rotation, shift,
+            self.generator.get_state().numpy().copy(), tuple(self.history), tuple(self.weight_changes),
+            None if self._recorder is None else self._recorder.copy(),
+        )  # fmt: skip
+
     def _count_rounds(self) -> int:
         """Snapshots that `run` will take: the start, and one after each alignment and each round."""
         align = int(self.settings.dense_correspondence)
@@ -205,35 +249,51 @@ class Solver:
 
     def run(self) -> Task[Solution]:
         """Keyframes, then the frames between them, then all: align, pair, and descend."""
+        yield from self._go(self._legs(), torch.arange(len(self.observations)))
+        yield Progress(self._steps_done, self._steps, "Extracting the canonical mesh")
+        self.iterate.extract(self.settings.mesh_resolution)
+        return self._solution()
+
+    def _go(self, legs: list[Iterator[Progress]], frames: Int[Tensor, "F"]) -> Iterator[Progress]:
+        """What of the schedule is left to do; between two legs nothing counts but what `SolveState` holds."""
+        if self._legs_done == 0:
+            self._keep("start", frames)
+        for leg in legs[self._legs_done :]:
+            yield from leg
+            self._legs_done += 1
+            if self.keep_state is not None:
+                self.keep_state(self._state(len(legs)))
+
+    def _legs(self) -> list[Iterator[Progress]]:
+        """The schedule: one leg for each alignment and each round."""
         settings = self.settings
         keys, waves = self._keyframes()
         every = torch.arange(len(self.observations))
-        self._keep("start", every)
-        yield from self._align(keys, "Aligning to canonical coordinates")
+        legs = [self._align(keys, "Aligning to canonical coordinates", "aligning")]
         for turn in range(settings.rounds):
             done = turn / (settings.rounds + settings.joint_rounds)
             message = f"Fitting surfaces, round {turn + 1} of {settings.rounds}"
-            yield from self._round(keys, done, settings.iterations, turn >= settings.rigid_rounds, message)
-            self._keep("keyframes", keys)
+            with_shape = turn >= settings.rigid_rounds
+            legs.append(self._round(keys, done, settings.iterations, with_shape, message, "keyframes"))
         for place, wave in enumerate(waves):
             message = f"Fitting frames between keyframes, {place + 1} of {len(waves)}"
-            self._follow(wave)
-            yield from self._align(wave, message, "between keyframes")
+            legs.append(self._follow(wave, message))
             for turn in range(2):
-                done = (settings.rounds - 2 + turn) / (settings.rounds + settings.joint_rounds)
-                yield from self._round(wave, max(done, 0.0), 2, False, message)
-                self._keep("between keyframes", wave)
+                done = max((settings.rounds - 2 + turn) / (settings.rounds + settings.joint_rounds), 0.0)
+                legs.append(self._round(wave, done, 2, False, message, "between keyframes"))
         for turn in range(settings.joint_rounds):
             done = (settings.rounds + turn + 1) / (settings.rounds + settings.joint_rounds)
             message = f"Fitting all frames, round {turn + 1} of {settings.joint_rounds}"
-            yield from self._round(every, done, settings.iterations, True, message)
-            self._keep("joint", every)
-        yield Progress(self._steps_done, self._steps, "Extracting the canonical mesh")
-        self.iterate.extract(settings.mesh_resolution)
-        return self._solution()
+            legs.append(self._round(every, done, settings.iterations, True, message, "joint"))
+        return legs
+
+    def _follow(self, wave: Int[Tensor, "G"], message: str) -> Iterator[Progress]:
+        """Let the frames between start from those that are fitted, and align them."""
+        self._take_neighbours(wave)
+        yield from self._align(wave, message, "between keyframes")
 
     @torch.no_grad()
-    def _follow(self, wave: Int[Tensor, "G"]) -> None:
+    def _take_neighbours(self, wave: Int[Tensor, "G"]) -> None:
         """Frames next to fitted ones start from the neighbour's pose where that explains them better."""
         now = self.iterate
         for step in (-1, 1):
@@ -273,7 +333,7 @@ class Solver:
         pose, rotation, shift = (tensor.cpu().numpy() for tensor in codes)
         self._recorder.record(len(self.history), stage, now.shape_codes.cpu().numpy(), pose, rotation, shift)
 
-    def _align(self, frames: Int[Tensor, "F"], message: str, stage: str = "aligning") -> Iterator[Progress]:
+    def _align(self, frames: Int[Tensor, "F"], message: str, stage: str) -> Iterator[Progress]:
         if not self.settings.dense_correspondence:
             return
         for iteration in range(self.settings.align_iterations):
@@ -283,7 +343,7 @@ class Solver:
         self._keep(stage, frames)
 
     def _round(
-        self, frames: Int[Tensor, "F"], done: float, iterations: int, with_shape: bool, message: str
+        self, frames: Int[Tensor, "F"], done: float, iterations: int, with_shape: bool, message: str, stage: str
     ) -> Iterator[Progress]:
         """Re-sample the surface, pair it with the frames, descend."""
         if with_shape:
@@ -309,6 +369,7 @@ class Solver:
             # The shape pulls at all frames, so none of them rests while it changes.
             if not with_shape:
                 moving = moving[(moved_m > self.settings.converged_m).cpu()]
+        self._keep(stage, frames)
 
     def _report(
         self, message: str, terms: dict[str, float], preview: dict[str, np.ndarray[Any, Any]] | None = None

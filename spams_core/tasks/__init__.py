@@ -41,12 +41,14 @@ class TaskRow:
         help: What it does, in one line.
         summary: Result → what `--json` prints.
         text: Result → lines for people; none, or no function, where the summary's lines will do.
+        kept: Settings → what is kept of a task that was interrupted, to go on with by --resume; None where nothing is.
     """
 
     name: str
     help: str
     summary: Callable[[Any], dict[str, Any]] = summarize
     text: Callable[[Any], list[str]] | None = None
+    kept: Callable[[Any], str | None] | None = None
 
     @property
     def settings(self) -> type[Any]:
@@ -92,6 +94,11 @@ def _summarize_edit(fit: Any) -> dict[str, Any]:
     return summarize({"path": fit.manifest["edit"]["out"], **_fit_counts(fit)})
 
 
+def _kept_of_fit(settings: Any) -> str | None:
+    told: str | None = import_module(f"{__name__}.resuming").what_is_kept(settings)
+    return told
+
+
 def _fit_counts(fit: Any) -> dict[str, Any]:
     return {"frames": fit.frame_count, "vertices": len(fit.vertex_parts), "parts": fit.part_names}
 
@@ -114,7 +121,7 @@ _ROWS = (
     TaskRow("clouds", "Render partial clouds of subjects, to train the segmenter."),
     TaskRow("hands", "Make meshes of synthetic hands, an example of subjects of one's own."),
     TaskRow("segment", "Label the points of a recording by body part."),
-    TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit),
+    TaskRow("fit", "Fit a model to a depth recording.", _summarize_fit, kept=_kept_of_fit),
     TaskRow("evaluate", "Measure a fit against ground truth and against the recording."),
     TaskRow("edit", "Change shape and pose of a fit: interpolate, transfer.", _summarize_edit),
     TaskRow(

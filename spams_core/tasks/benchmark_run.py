@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from spams_core.data.fit import Fit, read_fit
+from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.data.recording import read_sequence, read_subject, read_true_parts
 from spams_core.errors import InputError
 from spams_core.geometry.nearest import nearest_points
@@ -60,7 +61,8 @@ def fit_and_measure(settings: FitSettings, seed: int) -> Task[Measured]:
     """
     notes = _notes_path(settings)
     if not settings.out.exists():
-        yield from _as_half(fit(settings), 0)
+        again = checkpoint_path(settings.out).exists()
+        yield from _as_half(fit(dataclasses.replace(settings, resume=again)), 0)
         _write_notes(notes, {PEAK: _peak_memory_mb()})
     peak = _read_notes(notes).get(PEAK)
     evaluation = yield from _as_half(evaluate(EvaluateSettings(settings.out, settings.sequence, seed=seed)), 1)
@@ -93,7 +95,8 @@ def require_same_fit(settings: FitSettings) -> None:
     found = {**_flat(manifest["settings"]), **_flat({"hash": manifest["inputs"]})}
     hashes = input_hashes(settings.sequence, settings.model, settings.method, settings.reading)
     wanted = {**_flat(json.loads(json.dumps(settings_to_dict(settings)))), **_flat({"hash": hashes})}
-    for place in ("sequence", "out", "model"):  # compared by what lies there
+    # Compared by what lies there, or of no effect.
+    for place in ("sequence", "out", "model", "resume", "checkpoint_every_s"):
         found.pop(place, None), wanted.pop(place)
     for key in sorted(found.keys() | wanted.keys()):
         if found.get(key) != wanted.get(key):

@@ -45,6 +45,7 @@ from spams_core.tasks.observing import (
     tell_frames,
 )
 from spams_core.tasks.refit import refit
+from spams_core.tasks.resuming import Checkpoints, kept_weights
 
 __all__ = [
     "LIVE_WEIGHTS",
@@ -120,18 +121,24 @@ class FitSettings:
     """
     history: bool = True
     """Keep the body after each round, so that the window can show how the fit came about."""
+    resume: bool = False
+    """Go on with a fit to the same folder that was interrupted, from the last round that OUT.part keeps."""
+    checkpoint_every_s: float = 20.0
+    """Seconds between checkpoints in OUT.part, at least; they are made between two rounds."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise InputError(f"--seed {self.seed}: it must be 0 or more.")
         if self.reseed and self.start_from is None:
             raise InputError("--reseed needs --start-from, the fit whose parts start anew.")
+        if not self.checkpoint_every_s >= 0:
+            raise InputError(f"--checkpoint-every-s {self.checkpoint_every_s}: it must be 0 or more.")
 
 
 def live_weights(settings: FitSettings) -> dict[str, float]:
-    """The weights with which a fit starts and that its controls may change, by name."""
+    """The weights with which a fit starts, or goes on, and that its controls may change, by name."""
     solve = settings.solve or PRESETS[settings.preset]
-    return {name: float(getattr(solve, name)) for name in LIVE_WEIGHTS}
+    return {name: float(getattr(solve, name)) for name in LIVE_WEIGHTS} | kept_weights(settings)
 
 
 def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
@@ -139,18 +146,29 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
 
     Weights that are changed through `controls` while it runs are written into the manifest as "weight_changes".
 
+    While it runs, the folder OUT.part keeps its last round; `resume` goes on from there, and on the same computer ends
+    bit for bit where the fit would have ended without the interruption.
+
     Reports carry the loss terms as metrics and now and then a preview: the model's surface in every frame
     ("vertices_world" [T, V, 3], "faces", "vertex_parts", "frame_indices").
 
     Raises:
-        InputError: Recording, model or output are missing, invalid or do not belong together.
+        InputError: Recording, model or output are missing, invalid or do not belong together; an interrupted fit to the
+            same folder is there and `resume` is not set, or it is of other settings, recording or model, or damaged.
     """
-    started = time.perf_counter()
-    device = choose_device(settings.device)
     solve = settings.solve or PRESETS[settings.preset]
-    if settings.start_from is not None:
-        return (yield from refit(settings, solve, controls))
     require_new(settings.out)
+    with Checkpoints(settings) as checkpoints:
+        task = _fit if settings.start_from is None else refit
+        result = yield from task(settings, solve, checkpoints, controls)
+        checkpoints.remove()
+    return result
+
+
+def _fit(settings: FitSettings, solve: SolveSettings, checkpoints: Checkpoints, controls: Controls | None) -> Task[Fit]:
+    """All frames."""
+    started = time.perf_counter() - checkpoints.seconds_before
+    device = choose_device(settings.device)
     known = with_saved(settings.sequence, settings.saved, settings.subject, settings.reading)
     settings = dataclasses.replace(settings, subject=known.subject, reading=known.reading, saved="ignore")
     sequence = read_sequence(settings.sequence, settings.subject, settings.reading)
@@ -169,34 +187,40 @@ def fit(settings: FitSettings, controls: Controls | None = None) -> Task[Fit]:
     if solve.pose_encoder and (model / "encoder").exists():
         encoder = read_pose_encoder(model / "encoder", device)
         require_same_codes(encoder, spam, model / "encoder")
+    inputs = input_hashes(Path(settings.sequence), Path(model), settings.method, settings.reading)
+    checkpoints.begin(settings, solve, inputs, frames, device)
     generator = np.random.default_rng(settings.seed)
     subjects, labelled, observations = yield from observe_frames(
         sequence, frames, segmenter, settings.labels, spam, generator, device
     )
     adjacent = torch.full((len(frames) - 1,), interval_s <= _LONGEST_INTERVAL_S)
     random = torch.Generator().manual_seed(settings.seed)
+    state = checkpoints.resume(subjects)
     yield Progress(0, 1, "Placing the body")
-    starts = [mean_start(spam, observations)]
-    if encoder is not None:
-        starts.append(encoder_start(encoder, observations, sequence.camera))
-    if solve.articulated:
-        starts.append(articulated_start(spam, observations, adjacent, solve, random))
+    starts = []
+    if state is None:
+        starts.append(mean_start(spam, observations))
+        if encoder is not None:
+            starts.append(encoder_start(encoder, observations, sequence.camera))
+        if solve.articulated:
+            starts.append(articulated_start(spam, observations, adjacent, solve, random))
     solver = Solver(
-        spam, observations, adjacent, interval_s, starts, solve, random, controls=controls, keep_rounds=settings.history
+        spam, observations, adjacent, interval_s, starts, solve, random, controls=controls,
+        keep_rounds=settings.history, state=state, keep_state=checkpoints.keep,
     )  # fmt: skip
     logger.info("fitting %d frames of %s on %s", len(frames), sequence.name, device)
     solution = yield from tell_frames(solver.run(), frames, enlarged)
     observed = [stored_points(*pair, generator, enlarged) for pair in zip(subjects, labelled, strict=True)]
     manifest: dict[str, Any] = {
         "task": "fit",
-        "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
+        "settings": settings_to_dict(dataclasses.replace(settings, solve=solve, resume=False)),
         "sequence": str(Path(settings.sequence).resolve()),
         "sequence_name": sequence.name,
         "subject": settings_to_dict(settings.subject),
         "reading": settings_to_dict(settings.reading),
         "fps": sequence.fps,
         "model": str(Path(model).resolve()),
-        "inputs": input_hashes(Path(settings.sequence), Path(model), settings.method, settings.reading),
+        "inputs": inputs,
         "part_names": list(spam.settings.part_names),
         "canonical_per_metre": spam.settings.canonical_per_metre,
         "loss_names": list(solution.loss_names),

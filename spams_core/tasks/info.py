@@ -12,6 +12,7 @@ import numpy as np
 from tyro.conf import Positional
 
 from spams_core import __version__
+from spams_core.data.fit_checkpoint import CHECKPOINT_KIND, CheckpointLock, read_checkpoint
 from spams_core.data.recording import is_recording, read_sequence, read_subject
 from spams_core.errors import InputError
 from spams_core.io.archive import read_archive
@@ -114,6 +115,14 @@ def _describe_archive(path: Path) -> dict[str, Any]:
     description: dict[str, Any] = {"kind": manifest.get("kind"), "path": str(path)}
     if manifest.get("kind") == "export":
         return description | {"frames": len(manifest.get("recording_frames", ())), "export": manifest.get("export")}
+    if manifest.get("kind") == CHECKPOINT_KIND:
+        kept = read_checkpoint(path)
+        assert kept is not None
+        progress = {name: getattr(kept, name) for name in ("rounds_done", "rounds", "seconds")}
+        running = CheckpointLock(path).taken()
+        return (
+            description | {"running": running, "saved": kept.saved.isoformat(" ", "seconds")} | progress | kept.manifest
+        )
     archive = read_archive(path)
     shown = {key: value for key, value in archive.manifest.items() if key not in ("kind", "format_version")}
     return description | shown | {"arrays": {name: list(archive.shape(name)) for name in archive.names()}}

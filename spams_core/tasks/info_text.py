@@ -13,8 +13,8 @@ __all__ = ["info_text"]
 
 
 def info_text(description: Mapping[str, Any]) -> list[str]:
-    """Lines for people: of a fit and of a model what one asks first; nothing of other kinds, which are short anyway."""
-    tellers = {"fit": _fit, "model": _model}
+    """Lines for people: of a fit, whole or interrupted, and of a model what one asks first; nothing of other kinds."""
+    tellers = {"fit": _fit, "model": _model, "fit_checkpoint": _checkpoint}
     teller = tellers.get(str(description.get("kind")))
     rows = list(teller(description)) if teller is not None else []
     width = max((len(title) for title, _ in rows), default=0)
@@ -45,6 +45,18 @@ def _fit(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "Changed", f"{len(changes)} weights while it ran" if changes else ""
     yield "Edited", "yes" if told.get("edit") else ""
     yield "Program", f"version {told['code_version']}" if told.get("code_version") else ""
+
+
+def _checkpoint(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    settings = _mapping(told.get("settings"))
+    yield "Fit" if told["running"] else "Interrupted fit", str(settings.get("out") or told["path"])
+    yield "Recording", str(settings.get("sequence") or "")
+    yield "Rounds", f"{told['rounds_done']} of {told['rounds']}{', it runs' if told['running'] else ''}"
+    yield "Time", f"{told['seconds']:.0f} s so far, saved {told['saved']}"
+    how = [f"{name} {settings[name]}" for name in ("method", "preset", "device", "seed") if name in settings]
+    yield "How", ", ".join(how)
+    yield "Program", f"version {told['code_version']}" if told.get("code_version") else ""
+    yield "Go on", "" if told["running"] else "spams fit with the same options and --resume"
 
 
 def _model(told: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -26,7 +26,7 @@ from spams_core.fitting.settings import SolveSettings
 from spams_core.fitting.solve import Start
 from spams_core.fitting.surface import weighted_surface
 from spams_core.frames import enlargement
-from spams_core.io.archive import hash_file, require_new
+from spams_core.io.archive import hash_file
 from spams_core.models.spam import read_spam
 from spams_core.progress import Progress, Task
 from spams_core.settings import parse_frames, settings_from_dict, settings_to_dict
@@ -42,6 +42,7 @@ from spams_core.tasks.observing import (
 
 if TYPE_CHECKING:
     from spams_core.tasks.fit import FitSettings
+    from spams_core.tasks.resuming import Checkpoints
 
 __all__ = ["refit"]
 
@@ -50,18 +51,19 @@ logger = logging.getLogger(__name__)
 _LONGEST_INTERVAL_S = 0.25
 
 
-def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None = None) -> Task[Fit]:
+def refit(
+    settings: FitSettings, solve: SolveSettings, checkpoints: Checkpoints, controls: Controls | None = None
+) -> Task[Fit]:
     """What `fit` does with `start_from`: the result is a whole fit, of which only the chosen frames are new.
 
     Raises:
         InputError: Recording, model or fit are missing or do not belong together, the fit has none of the frames, none
-            of its frames would stay, or the output exists.
+            of its frames would stay, or the fit that was interrupted is another one.
     """
     start_from = settings.start_from
     assert start_from is not None
-    started = time.perf_counter()
+    started = time.perf_counter() - checkpoints.seconds_before
     device = choose_device(settings.device)
-    require_new(settings.out)
     before = read_fit(start_from)
     settings = dataclasses.replace(
         settings, subject=_subject_of(settings, before), reading=fitted_reading(before.manifest), saved="ignore"
@@ -79,6 +81,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     generator = np.random.default_rng(settings.seed)
     window = np.unique(np.clip(np.concatenate([rows - 1, rows, rows + 1]), 0, before.frame_count - 1))
     frames = before.frame_indices[window]
+    checkpoints.begin(settings, solve, hashes, frames, device)
     subjects, labelled, observations = yield from observe_frames(
         sequence, frames, segmenter, settings.labels, spam, generator, device
     )
@@ -93,11 +96,12 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
         for array in (before.pose_codes, before.root_rotation, before.root_translation_m * np.float32(enlarged))
     ))  # fmt: skip
     shape_codes = torch.from_numpy(before.shape_codes).to(device)
-    starts = neighbour_starts(as_fitted, observations, moving, spam.pose_codes.mean(0), parts)
+    state = checkpoints.resume(subjects)
+    starts = [] if state else neighbour_starts(as_fitted, observations, moving, spam.pose_codes.mean(0), parts)
     solver = FrameRefit(
         spam, observations, torch.from_numpy(close), interval_s, starts, solve,
         torch.Generator().manual_seed(settings.seed), controls=controls, keep_rounds=settings.history,
-        shape_codes=shape_codes, moving=moving,
+        shape_codes=shape_codes, moving=moving, state=state, keep_state=checkpoints.keep,
     )  # fmt: skip
     logger.info("fitting %d frames of %s anew on %s", len(rows), sequence.name, device)
     solution = yield from tell_frames(solver.run(), frames, enlarged)
@@ -118,7 +122,7 @@ def refit(settings: FitSettings, solve: SolveSettings, controls: Controls | None
     seconds = time.perf_counter() - started
     manifest: dict[str, Any] = {
         **before.manifest,
-        "settings": settings_to_dict(dataclasses.replace(settings, solve=solve)),
+        "settings": settings_to_dict(dataclasses.replace(settings, solve=solve, resume=False)),
         "subject": settings_to_dict(settings.subject),
         "reading": settings_to_dict(settings.reading),
         "inputs": hashes,

@@ -134,7 +134,7 @@ def test_frames_take_over_a_neighbours_pose_where_it_explains_them_better(bar_mo
     solver = solver_of(bar_model, observations, SETTINGS, right)
     solver.iterate.z_pose[1] += 2.0
     solver.iterate.z_pose[4] -= 2.0
-    solver._follow(torch.tensor([1, 4]))
+    solver._take_neighbours(torch.tensor([1, 4]))
     # The root follows the middle of the points, which are not the same ones in every frame.
     assert torch.allclose(solver.iterate.z_pose, z_pose, atol=1e-4)
     assert torch.allclose(solver.iterate.translation_m, shift, atol=0.02)
@@ -161,7 +161,7 @@ def test_frames_that_hardly_move_rest_until_the_next_pairing(
     z_pose, roots, shift = moving(3)
     observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
     solver = solver_of(bar_model, observations, replace(SETTINGS, converged_m=converged_m))
-    reports = list(solver._round(torch.arange(3), 0.0, 3, with_shape, "round"))
+    reports = list(solver._round(torch.arange(3), 0.0, 3, with_shape, "round", "joint"))
     assert len(reports) == len(solver.history) == steps
     assert solver._steps_done == 3  # steps that rest count as done
 
@@ -210,7 +210,7 @@ def test_the_way_between_frames_says_nothing_of_the_shape(bar_model: Spam):
     )  # fmt: skip
     solver = solver_of(bar_model, observations, only)
     before = solver.iterate.translation_m.clone()
-    list(solver._round(torch.arange(5), 1.0, 2, True, "round"))
+    list(solver._round(torch.arange(5), 1.0, 2, True, "round", "joint"))
     assert solver.iterate.z_shape.abs().max() < 1e-5
     moved = (solver.iterate.translation_m - before).norm(dim=1)
     assert moved[1:-1].max() > 1e-4

@@ -20,6 +20,7 @@ import spams_core.tasks.benchmark_methods as methods_module
 import spams_core.tasks.benchmark_run as run_module
 import spams_core.tasks.benchmark_suites as suites_module
 from spams_core.data.fit import Fit, read_fit
+from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.data.recording import read_sequence, read_subject
 from spams_core.errors import InputError
 from spams_core.fitting.settings import SolveSettings
@@ -392,6 +393,23 @@ def test_measurement_is_kept_beside_the_fit(tmp_path: Path, monkeypatch: pytest.
     assert earlier_measurement(settings, 1) is None
     monkeypatch.setattr(run_module, "FIGURES", (*FIGURES, "another"))
     assert earlier_measurement(settings, 0) is None
+
+
+def test_a_fit_that_was_killed_is_gone_on_with(tmp_path: Path) -> None:
+    recording, model = resource_path("demo/recording"), resource_path("models/human")
+    settings = FitSettings(
+        recording, tmp_path / "demo", model, frames="0", solve=TINY, checkpoint_every_s=0, saved="ignore"
+    )
+    task = fit_and_measure(settings, 0)
+    while not checkpoint_path(settings.out).exists():
+        next(task)
+    task.close()
+    assert not settings.out.exists()
+    messages = [report.message for report in fit_and_measure(settings, 0)]
+    assert not [text for text in messages if "Aligning" in text], "that was done"
+    require_same_fit(settings)
+    assert earlier_measurement(settings, 0) is not None
+    assert not checkpoint_path(settings.out).exists()
 
 
 def test_no_fit_is_taken_for_another(tmp_path: Path) -> None:
