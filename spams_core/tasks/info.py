@@ -120,9 +120,8 @@ def _describe_archive(path: Path) -> dict[str, Any]:
         assert kept is not None
         progress = {name: getattr(kept, name) for name in ("rounds_done", "rounds", "seconds")}
         running = CheckpointLock(path).taken()
-        return (
-            description | {"running": running, "saved": kept.saved.isoformat(" ", "seconds")} | progress | kept.manifest
-        )
+        saved = kept.saved.isoformat(" ", "seconds")
+        return {**description, "running": running, "saved": saved, **progress, **kept.manifest}
     archive = read_archive(path)
     shown = {key: value for key, value in archive.manifest.items() if key not in ("kind", "format_version")}
     return description | shown | {"arrays": {name: list(archive.shape(name)) for name in archive.names()}}
