@@ -57,7 +57,7 @@ suppress_warnings = ["ref.python"]
 default_role = "code"
 
 _CHAPTERS = {
-    "Using it": ["guide", "blender", "own-data", "troubleshooting"],
+    "Using it": ["guide/index", "blender", "own-data", "troubleshooting"],
     "Formats": ["formats/index", "conventions"],
     "Python": ["python", "reference/index"],
     "Background": ["model", "accuracy", "experiments"],
@@ -81,9 +81,10 @@ def _unlink_outside(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def _add_trees(app: Sphinx, name: str, source: list[str]) -> None:
-    """Give the two indices their tables of contents, which would be noise where Markdown is read as it is."""
-    if name == "formats/index":
-        there = {path.stem for path in (HERE / "formats").glob("*.md")} - {"index"}
+    """Give the indices their tables of contents, which would be noise where Markdown is read as it is."""
+    folder, _, page = name.rpartition("/")
+    if folder in ("formats", "guide") and page == "index":
+        there = {path.stem for path in (HERE / folder).glob("*.md")} - {"index"}
         named = [page for page in re.findall(r"\]\(([\w-]+)\.md\)", source[0]) if page in there]
         source[0] += _tree([*dict.fromkeys(named), *sorted(there - set(named))])
     elif name == "index":

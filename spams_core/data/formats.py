@@ -68,6 +68,6 @@ def open_format(path: Path, reading: ReadingSettings) -> Source:
     if name is None:
         raise InputError(
             f"{path} is no recording of a known format. Give a folder with camera.json and depth, or one that "
-            "docs/guide.md lists."
+            "docs/guide/record.md lists."
         )
     return FORMATS[name].open(path, reading)
