@@ -53,6 +53,9 @@ class SolveSettings:
     """Weight of model points in front of the seen surface or outside the silhouette, per canonical unit."""
     icp_weight: float = 0.6
     """Weight of L_icp; 10 mm count 1."""
+    coverage_weight: float = 0.6
+    """Weight of L_cov: how far the surface falls short of the subject's points that it does not cover in the image;
+    10 mm count 1."""
     correspondence_weight: float = 0.1
     """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, and
     always for the pose alone: the predictions lean to the mean body."""
