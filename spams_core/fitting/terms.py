@@ -145,7 +145,7 @@ class Terms:
     def _temporal_weight(self, done: float) -> float:
         """Grows with the rounds, and falls with the frames' interval: the same acceleration leads farther then."""
         interval = max(self._interval_s / _TEMPORAL_INTERVAL_S, 1.0)
-        return self._settings.temporal_weight * done**2 / interval**6
+        return self._settings.temporal_weight * done**2 / interval**7
 
     def _add_surface_terms(
         self,

@@ -236,15 +236,17 @@ def test_temporal_weight_grows_with_the_rounds_and_falls_with_the_interval(bar_m
     z_pose, roots, shift = moving(2)
     observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
 
+    settings = replace(SETTINGS, temporal_weight=12.0)
+
     def cost(interval_s: float, done: float) -> float:
-        terms = solver_of(bar_model, observations, SETTINGS)._terms
+        terms = solver_of(bar_model, observations, settings)._terms
         terms._interval_s = interval_s
         return terms._temporal_weight(done)
 
-    assert cost(1 / 30, 1.0) == SETTINGS.temporal_weight
-    assert cost(1 / 60, 1.0) == SETTINGS.temporal_weight
-    assert cost(1 / 15, 1.0) == pytest.approx(SETTINGS.temporal_weight / 64)
-    assert cost(1 / 30, 0.5) == pytest.approx(SETTINGS.temporal_weight / 4)
+    assert cost(1 / 30, 1.0) == 12
+    assert cost(1 / 60, 1.0) == 12
+    assert cost(1 / 15, 1.0) == pytest.approx(12 / 128)
+    assert cost(1 / 30, 0.5) == pytest.approx(3)
 
 
 def test_settings_are_checked():
