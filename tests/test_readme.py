@@ -163,12 +163,13 @@ def test_fitting_presets_are_as_documented() -> None:
 def test_energy_weights_are_as_documented() -> None:
     s = SolveSettings()
     weights = {field.name.removesuffix("_weight") for field in fields(s) if field.name.endswith("_weight")}
-    named = {"reconstruction", "free_space", "icp", "correspondence", "temporal", "isometry"}
+    named = {"reconstruction", "free_space", "icp", "coverage", "correspondence", "temporal", "isometry"}
     assert weights == named | {"pose_prior", "shape_prior"}, "a new term belongs into the documented energy"
     terms = [
         rf"{s.reconstruction_weight:g}\,L_r",
         rf"{s.free_space_weight:g}\,L_f",
         rf"{s.icp_weight:g}\,L_{{icp}}",
+        rf"{s.coverage_weight:g}\,L_{{cov}}",
         rf"{0.1 * s.correspondence_weight:g}\,L_{{seg}}",
         rf"{s.temporal_weight:g}\,L_t",
         rf"{s.isometry_weight:g}\,L_{{iso}}",

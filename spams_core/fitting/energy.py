@@ -19,6 +19,7 @@ from spams_core.frames import CANONICAL_PER_METRE
 __all__ = [
     "Rows",
     "correspondence_rows",
+    "coverage_rows",
     "free_space_rows",
     "icp_rows",
     "isometry_rows",
@@ -129,6 +130,36 @@ def correspondence_rows(
     share = _SQUARED_CM * _shares(weights)
     eye = torch.eye(3, dtype=model.dtype, device=model.device).expand(*model.shape, 3)
     return Rows((share * cost).sum((0, 2)), offset, eye, None, (share * slope).unsqueeze(-1).expand(offset.shape))
+
+
+def coverage_rows(
+    model: Float[Tensor, "Q T n 3"],
+    model_normals: Float[Tensor, "Q T n 3"],
+    target: Float[Tensor, "Q T n 3"],
+    direction: Float[Tensor, "Q T n 3"],
+    weights: Float[Tensor, "Q T n"],
+    scale_m: float,
+) -> Rows:
+    """L_cov: Geman-McClure penalty of how far surface points fall short of targets beside them in the image plane.
+
+    In the unit of `icp_rows`: 10 mm count 1. What has come past its target costs nothing. A surface point moves with
+    the shape by −f along its normal.
+
+    Args:
+        model: Warped model points, metres.
+        model_normals: Unit normals of the warped surface there.
+        target: How far they should reach, metres.
+        direction: Unit directions in which they should.
+        weights: Shares of the frame's points; they sum to the share that is not covered, so that the term fades.
+        scale_m: σ; what is missing much farther hardly counts.
+    """
+    short = ((target - model) * direction).sum(-1)
+    cost, slope = _geman_mcclure(short.square(), scale_m)
+    share = _SQUARED_CM * weights * (short > 0)
+    by_distance = (direction * model_normals).sum(-1, keepdim=True) / CANONICAL_PER_METRE
+    return Rows(
+        (share * cost).sum((0, 2)), short[..., None], -direction.unsqueeze(-2), by_distance, (share * slope)[..., None]
+    )  # fmt: skip
 
 
 def reconstruction_rows(

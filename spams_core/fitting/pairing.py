@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from spams_core.fitting.coverage import Coverage
 from spams_core.fitting.observation import Observation, Samples
 from spams_core.fitting.surface import CanonicalSurface
 from spams_core.geometry.mesh import vertex_normals
@@ -29,6 +30,7 @@ class Matcher:
         facing: [T, V] the camera sees this side.
         least_cosine: Between the normals of a pair; None switches all gates off.
         gate_m: Longest pair.
+        coverage: Its image; None where nobody asks for it.
     """
 
     surface: CanonicalSurface
@@ -37,6 +39,7 @@ class Matcher:
     facing: Bool[Tensor, "T V"]
     least_cosine: float | None
     gate_m: float
+    coverage: Coverage | None = None
 
     @classmethod
     def at(
@@ -46,6 +49,7 @@ class Matcher:
         observations: list[Observation],
         normal_gate_deg: float | None,
         gate_m: float,
+        coverage: bool = False,
     ) -> Matcher:
         """Prepare a surface in its present poses.
 
@@ -55,17 +59,20 @@ class Matcher:
             observations: The frames.
             normal_gate_deg: Largest angle between a pair's normals; None: pairs are the nearest vertices of the part.
             gate_m: Longest pair.
+            coverage: Whether to draw it, to know which points it covers in the image.
         """
         normals = vertex_normals(world, surface.faces)
         eye = torch.as_tensor(observations[0].distance.camera.world_from_camera[:3, 3]).to(world)
         facing = (normals * torch.nn.functional.normalize(eye - world, dim=-1)).sum(-1) > _FACING
         least = None if normal_gate_deg is None else math.cos(math.radians(normal_gate_deg))
-        return cls(surface, world, normals, facing, least, gate_m)
+        image = Coverage.of(surface, world, observations[0].distance.camera) if coverage else None
+        return cls(surface, world, normals, facing, least, gate_m, image)
 
     def of(self, frames: Int[Tensor, "F"]) -> Matcher:
         """The same for some of its frames."""
         return replace(
-            self, world=self.world[frames], normals=self.normals[frames], facing=self.facing[frames]
+            self, world=self.world[frames], normals=self.normals[frames], facing=self.facing[frames],
+            coverage=self.coverage and self.coverage.of_frames(frames),
         )  # fmt: skip
 
     def normals_at(self, vertex: Int[Tensor, "Q T n"]) -> Float[Tensor, "Q T n 3"]:

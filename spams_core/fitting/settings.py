@@ -53,11 +53,14 @@ class SolveSettings:
     """Weight of model points in front of the seen surface or outside the silhouette, per canonical unit."""
     icp_weight: float = 0.6
     """Weight of L_icp; 10 mm count 1."""
+    coverage_weight: float = 0.6
+    """Weight of L_cov: how far the surface falls short of the subject's points that it does not cover in the image;
+    10 mm count 1."""
     correspondence_weight: float = 0.1
     """Weight of the segmenter's canonical coordinates while aligning. Later a tenth of it, and
     always for the pose alone: the predictions lean to the mean body."""
-    temporal_weight: float = 6.0
-    """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. It falls with the sixth
+    temporal_weight: float = 12.0
+    """Weight of L_t at 30 frames per second, at the end; 10 mm off an even motion count 1. It falls with the seventh
     power of the frames' interval: the same acceleration leads farther then, by the fourth, and it changes meanwhile."""
     isometry_weight: float = 5.0
     """Weight of the squared strain between close surface points, for regions that nobody sees."""

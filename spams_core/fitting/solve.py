@@ -355,6 +355,7 @@ class Solver:
             [self.observations[t] for t in frames.tolist()],
             self.settings.normal_gate_deg if self.settings.gates else None,
             self.settings.icp_gate_m * (1 - 2 / 3 * done),
+            coverage=self.settings.coverage_weight > 0,
         )
         scale = self.settings.icp_scale_m * (1 - 2 / 3 * done)
         moving = torch.arange(len(frames))

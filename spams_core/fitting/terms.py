@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spams_core.fitting.energy import (
     correspondence_rows,
+    coverage_rows,
     free_space_rows,
     icp_rows,
     isometry_rows,
@@ -26,6 +27,7 @@ from spams_core.frames import CANONICAL_PER_METRE
 
 __all__ = ["Terms"]
 
+_COVERAGE_SCALE_M = 0.06
 _TEMPORAL_SCALE_M = 0.01
 _TEMPORAL_INTERVAL_S = 1 / 30
 _STRAIN_SCALE = 0.3
@@ -100,16 +102,33 @@ class Terms:
         if matcher is None or shared is None:
             return costs
         vertex, weights = matcher.pair(seen)
-        probe = self._iterate.probe(self._iterate.surface.vertices[vertex], frames, by_shape)
-        # A surface point moves with the shape: from its place on the extracted surface by −f along the normal.
-        normals = matcher.normals_at(vertex)
-        model = probe.world - probe.distance.clamp(-0.05, 0.05)[..., None] * normals / CANONICAL_PER_METRE
+        probe, model, normals = self._on_surface(vertex, frames, matcher, by_shape)
         rows = icp_rows(
             model, normals, seen.points_world, seen.normals_world, weights, scale_m if settings.gates else None
         )
         add("icp", rows, probe, settings.icp_weight)
+        if matcher.coverage is not None and settings.coverage_weight > 0:
+            bare = matcher.coverage.uncovered(seen, self._iterate.surface.of_part)
+            probe, model, normals = self._on_surface(bare.vertex, frames, matcher, by_shape)
+            rows = coverage_rows(model, normals, bare.target, bare.direction, bare.weights, _COVERAGE_SCALE_M)
+            add("coverage", rows, probe, settings.coverage_weight)
         self._add_surface_terms(add, system, frames, matcher, shared, by_shape, costs, done)
         return costs
+
+    def _on_surface(
+        self, vertex: Int[Tensor, "Q T n"], frames: Int[Tensor, "F"], matcher: Matcher, by_shape: bool
+    ) -> tuple[Probe, Float[Tensor, "Q T n 3"], Float[Tensor, "Q T n 3"]]:
+        """What moves some vertices, where the present shape has them, in metres, and their normals.
+
+        A surface point moves with the shape: from its place on the extracted surface by −f along the normal.
+        """
+        probe = self._iterate.probe(self._iterate.surface.vertices[vertex], frames, by_shape)
+        normals = matcher.normals_at(vertex)
+        return (
+            probe,
+            probe.world - probe.distance.clamp(-0.05, 0.05)[..., None] * normals / CANONICAL_PER_METRE,
+            normals,
+        )
 
     def surface_samples(self) -> tuple[Int[Tensor, "Q n"], Float[Tensor, "Q n 3"]]:
         """Surface vertices of every part, and points near them."""
@@ -126,7 +145,7 @@ class Terms:
     def _temporal_weight(self, done: float) -> float:
         """Grows with the rounds, and falls with the frames' interval: the same acceleration leads farther then."""
         interval = max(self._interval_s / _TEMPORAL_INTERVAL_S, 1.0)
-        return self._settings.temporal_weight * done**2 / interval**6
+        return self._settings.temporal_weight * done**2 / interval**7
 
     def _add_surface_terms(
         self,

@@ -20,7 +20,7 @@ from spams_core.errors import InputError
 from spams_core.geometry.camera import Camera, back_project
 from spams_core.geometry.normals import pixel_normals
 
-__all__ = ["DistanceQuery", "ObservedDistance", "closed_silhouette", "observe_distance"]
+__all__ = ["SILHOUETTE_TOLERANCE_PX", "DistanceQuery", "ObservedDistance", "closed_silhouette", "observe_distance"]
 
 
 @dataclass(frozen=True)
@@ -96,13 +96,13 @@ class ObservedDistance:
         # Outside the silhouette no surface is nearer than the way to its edge.
         nearest = self.nearest[v, u]
         du, dv = u_real - nearest[:, 0], v_real - nearest[:, 1]
-        aside_px = (du.square() + dv.square() + 1e-12).sqrt() - _SILHOUETTE_TOLERANCE_PX
+        aside_px = (du.square() + dv.square() + 1e-12).sqrt() - SILHOUETTE_TOLERANCE_PX
         outside = inside & (nearest != torch.stack([u, v], -1)).any(-1) & (aside_px.detach() > 0)
         distance = torch.where(outside, aside_px * z / camera.fx, along_normal)
         return DistanceQuery(distance, known & ~outside, in_front | outside, self.parts[v, u])
 
 
-_SILHOUETTE_TOLERANCE_PX = 0.75
+SILHOUETTE_TOLERANCE_PX = 0.75
 """Edges of depth images are unsure by about this much."""
 
 _CLOSING_PX = 3

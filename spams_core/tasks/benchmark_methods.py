@@ -27,6 +27,7 @@ MethodName = Literal[
     "spam_no_gates",
     "spam_no_schedule",
     "spam_no_free_space",
+    "spam_no_coverage",
     "spam_no_isometry",
     "spam_no_joint_prior",
 ]
@@ -56,6 +57,7 @@ _AS_PUBLISHED: Mapping[str, Any] = {
     "gates": False,
     "staged": False,
     "free_space_weight": 0.0,
+    "coverage_weight": 0.0,
     "isometry_weight": 0.0,
 }
 
@@ -75,6 +77,7 @@ METHODS: Mapping[MethodName, BenchmarkMethod] = {
     "spam_no_gates": BenchmarkMethod("SPAMs, no gates", solve={"gates": False}),
     "spam_no_schedule": BenchmarkMethod("SPAMs, no schedule", solve={"staged": False}),
     "spam_no_free_space": BenchmarkMethod("SPAMs, no free-space term", solve={"free_space_weight": 0.0}),
+    "spam_no_coverage": BenchmarkMethod("SPAMs, no coverage term", solve={"coverage_weight": 0.0}),
     "spam_no_isometry": BenchmarkMethod("SPAMs, no isometry term", solve={"isometry_weight": 0.0}),
     "spam_no_joint_prior": BenchmarkMethod("SPAMs, no joint prior", solve={"joint_prior": False}),
 }

@@ -11,6 +11,7 @@ from torch import Tensor
 from spams_core.fitting.energy import (
     Rows,
     correspondence_rows,
+    coverage_rows,
     free_space_rows,
     icp_rows,
     isometry_rows,
@@ -128,6 +129,31 @@ def test_reconstruction_rows_have_the_gradient_of_the_cost():
     (true,) = torch.autograd.grad(rows.cost.sum(), f)
     assert rows.by_distance is not None
     torch.testing.assert_close(2 * (rows.weight * rows.residual * rows.by_distance).sum(-1).detach(), true)
+
+
+def test_coverage_counts_what_is_short_of_the_target_and_nothing_beyond():
+    target, side, weights = torch.zeros(1, 1, 1, 3), torch.tensor([[[[1.0, 0.0, 0.0]]]]), torch.ones(1, 1, 1)
+    short = coverage_rows(target - 0.01 * side, side, target, side, weights, 1e3)
+    assert short.cost.item() == pytest.approx(1.0)
+    across = torch.tensor([0.0, 0.3, 0.2])  # depth and the way along the outline are none of its business
+    assert coverage_rows(target + across, side, target, side, weights, 1e3).cost.item() == 0
+    beyond = coverage_rows(target + 0.01 * side, side, target, side, weights, 1e3)
+    assert beyond.cost.item() == 0
+    assert not beyond.weight.any()
+    assert coverage_rows(target - side, side, target, side, weights, 0.01).cost.item() == pytest.approx(1.0, rel=1e-3)
+
+
+def test_coverage_rows_have_the_gradient_of_the_cost():
+    side, target, weights = directions(0), draw(1, *SHAPE, 3, scale=0.02), draw(2, *SHAPE).abs()
+    check_gradient(
+        lambda model: coverage_rows(model, side, target, side, weights, 0.06), target + draw(3, *SHAPE, 3, scale=0.05)
+    )
+    model, normals = target - 0.01 * side, directions(4)
+    f = torch.zeros(SHAPE, dtype=torch.float64, requires_grad=True)
+    moved = coverage_rows(model - f[..., None] * normals / 0.8, normals, target, side, weights, 0.06)
+    (true,) = torch.autograd.grad(moved.cost.sum(), f)
+    assert moved.by_distance is not None
+    torch.testing.assert_close(2 * (moved.weight * moved.residual * moved.by_distance).sum(-1).detach(), true)
 
 
 def test_free_space_pushes_only_what_is_too_far_in_front():

@@ -200,13 +200,28 @@ def test_probe_knows_how_the_shape_moves_points(bar_model: Spam):
         assert (predicted - change).norm() < 0.05 * change.norm()
 
 
+def test_coverage_reaches_what_no_pair_reaches(bar_model: Spam):
+    """The bar starts so bent that its end finds no pair within the gate; what it leaves bare draws it back."""
+    z_pose, roots, shift = moving(3)
+    observations, truth = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
+    bent = CodeSpace.of(bar_model.pose_codes, 3).decode(z_pose + torch.tensor([2.5, 0.0, 0.0]))
+    start = Start("bent", bent, rotation_from_vector(roots), shift)
+    narrow = replace(
+        SETTINGS, dense_correspondence=False, free_space_weight=0.0, icp_gate_m=0.06, icp_scale_m=0.02
+    )  # fmt: skip
+    without = solver_of(bar_model, observations, replace(narrow, coverage_weight=0.0), start)
+    assert largest_error_m(bar_model, without, truth) > 0.03
+    assert all("coverage" not in terms for terms in without.history)
+    assert largest_error_m(bar_model, solver_of(bar_model, observations, narrow, start), truth) < 0.012
+
+
 def test_the_way_between_frames_says_nothing_of_the_shape(bar_model: Spam):
     """Frames off an even motion, and only L_t to be solved: poses and roots move, the shape does not."""
     z_pose, roots, shift = moving(5)
     observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
     only = replace(
         SETTINGS, dense_correspondence=False, icp_weight=0.0, reconstruction_weight=0.0, free_space_weight=0.0,
-        isometry_weight=0.0, pose_prior_weight=0.0, shape_prior_weight=0.0, temporal_weight=1.0,
+        coverage_weight=0.0, isometry_weight=0.0, pose_prior_weight=0.0, shape_prior_weight=0.0, temporal_weight=1.0,
     )  # fmt: skip
     solver = solver_of(bar_model, observations, only)
     before = solver.iterate.translation_m.clone()
@@ -221,15 +236,17 @@ def test_temporal_weight_grows_with_the_rounds_and_falls_with_the_interval(bar_m
     z_pose, roots, shift = moving(2)
     observations, _ = observe(bar_model, Z_SHAPE, z_pose, roots, shift)
 
+    settings = replace(SETTINGS, temporal_weight=12.0)
+
     def cost(interval_s: float, done: float) -> float:
-        terms = solver_of(bar_model, observations, SETTINGS)._terms
+        terms = solver_of(bar_model, observations, settings)._terms
         terms._interval_s = interval_s
         return terms._temporal_weight(done)
 
-    assert cost(1 / 30, 1.0) == SETTINGS.temporal_weight
-    assert cost(1 / 60, 1.0) == SETTINGS.temporal_weight
-    assert cost(1 / 15, 1.0) == pytest.approx(SETTINGS.temporal_weight / 64)
-    assert cost(1 / 30, 0.5) == pytest.approx(SETTINGS.temporal_weight / 4)
+    assert cost(1 / 30, 1.0) == 12
+    assert cost(1 / 60, 1.0) == 12
+    assert cost(1 / 15, 1.0) == pytest.approx(12 / 128)
+    assert cost(1 / 30, 0.5) == pytest.approx(3)
 
 
 def test_settings_are_checked():

@@ -147,7 +147,9 @@ def test_the_rounds_are_kept_small_and_end_at_the_fit(demo_fit: Path, bench: Wor
 
 
 def test_reports_carry_losses_and_a_live_mesh(demo_fit: Path, reports: list[Progress]):
-    terms = {"correspondence", "icp", "reconstruction", "free_space", "temporal", "isometry", "prior", "total"}
+    terms = {
+        "correspondence", "icp", "coverage", "reconstruction", "free_space", "temporal", "isometry", "prior", "total",
+    }  # fmt: skip
     assert terms in [set(report.metrics) for report in reports]
     previews = [report.preview for report in reports if report.preview]
     assert len(previews) == 3  # one per pairing
