@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.fit.interrupted import Interrupted
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.run_list import RunList
-from app.translation import tr
+from app.translation import ntr, tr
 from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.errors import InputError
 from spams_core.settings import field_help, parse_frames
@@ -248,12 +248,16 @@ class Fitting(QObject):
         window.session.live = None
         self._suggest_output()
         window.preferences.add_recent(path)
-        window.notify(tr("Fitted {frame_count} frames; saved in {path}", frame_count=fit.frame_count, path=path))
+        count = fit.frame_count
+        window.notify(
+            ntr("Fitted {count} frame; saved in {path}", "Fitted {count} frames; saved in {path}", count, path=path)
+        )
         if window.edit_workspace.saving.unsaved:
             window.notify(
-                tr(
-                    "Fitted {frame_count} frames. {name} is among the runs; the open fit has edits.",
-                    frame_count=fit.frame_count,
+                ntr(
+                    "Fitted {count} frame. {name} is among the runs; the open fit has edits.",
+                    "Fitted {count} frames. {name} is among the runs; the open fit has edits.",
+                    count,
                     name=path.name,
                 )
             )
