@@ -18,10 +18,12 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
+    QDialog,
     QGroupBox,
     QLabel,
     QLineEdit,
     QTabWidget,
+    QTreeWidget,
     QWidget,
 )
 
@@ -111,6 +113,11 @@ def shown_texts(window: QWidget) -> Iterator[tuple[str, str]]:
                 yield name, item.itemText(index)
         if isinstance(item, QLineEdit):
             yield name, item.placeholderText()
+        if isinstance(item, QTreeWidget):
+            for column in range(item.columnCount()):
+                yield name, item.headerItem().text(column)
+        if isinstance(item, QDialog):
+            yield name, item.windowTitle()
         if isinstance(item, QWidget):
             yield f"name of {name}", item.accessibleName()
         yield f"hint of {name}", item.toolTip()  # type: ignore[attr-defined]
