@@ -44,6 +44,7 @@ class Fitting(QObject):
         self.run_list = RunList(window, self.queue)
         self.interrupted = Interrupted(window, self)
         window.jobs.fit_finished.connect(self._on_finished)
+        window.jobs.fit_stopped.connect(self._on_stopped)
         window.jobs.changed.connect(self._on_jobs)
         for changed in (window.session.sequence_changed, window.session.fit_changed, window.session.live_changed):
             changed.connect(self._on_residuals)
@@ -312,10 +313,18 @@ class Fitting(QObject):
 
     @Slot()
     def _renew_output(self, *_: object) -> None:
-        """Another name, if the form's is that of a fit to come."""
+        """Another name, if the form's is that of a fit to come, or of one that was interrupted."""
         form = self._panel.form if self._panel is not None else None
-        if form is not None and not form.problem and form.value().out in {run.out for run in self.queue.pending}:
+        if form is None or form.problem:
+            return
+        out = form.value().out
+        if out in {run.out for run in self.queue.pending} or checkpoint_path(out).exists():
             self._suggest_output()
+
+    @Slot(object)
+    def _on_stopped(self, out: Path) -> None:
+        if checkpoint_path(out).exists():
+            self._renew_output()
 
     @Slot()
     def _on_jobs(self, *_: object) -> None:
