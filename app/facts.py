@@ -21,12 +21,12 @@ def _input(session: Session) -> str:
     cloud = session.cloud
     if cloud is None:
         return tr("no points in this frame") if session.sequence is not None else tr("no recording")
-    meaning = "distance"
+    count = len(cloud.points_world)
     if session.cloud_colors == "part" and cloud.labels is not None:
-        meaning = "part"
-    elif session.cloud_colors == "confidence" and cloud.confidences is not None:
-        meaning = "confidence"
-    return tr("{count:,} points by {meaning}", count=len(cloud.points_world), meaning=meaning)
+        return tr("{count:,} points by part", count=count)
+    if session.cloud_colors == "confidence" and cloud.confidences is not None:
+        return tr("{count:,} points by confidence", count=count)
+    return tr("{count:,} points by distance", count=count)
 
 
 def _fit(session: Session, residual_mm: float | None, *, fitting: bool) -> str:
@@ -37,13 +37,13 @@ def _fit(session: Session, residual_mm: float | None, *, fitting: bool) -> str:
         return tr("edited, not saved") if session.fit is not None else tr("model body")
     if track is None or row is None:
         if fitting:
-            return "fitting…"
+            return tr("fitting…")
         return tr("press Fit") if session.sequence is not None else tr("nothing to show")
     nearest = int(track.frame_indices[row])
     if nearest != session.frame:
         return tr("nearest fitted frame: {nearest}", nearest=nearest)
     if session.live is not None:
-        return "fitting…"
+        return tr("fitting…")
     if residual_mm is None:
         return tr("fitted")
     return tr("residual {length}", length=length_text(1e-3 * residual_mm, session.unit))
@@ -53,13 +53,9 @@ def _canonical(session: Session) -> str:
     if session.replayed is not None:
         return tr("identity in round {round}", round=session.replayed.round)
     if session.edited is not None:
-        return (
-            tr("preview")
-            if session.edited.preview
-            else tr("edited identity")
-            if session.fit is not None
-            else tr("model body")
-        )
+        if session.edited.preview:
+            return tr("preview")
+        return tr("edited identity") if session.fit is not None else tr("model body")
     if session.fit is not None and session.live is None:
         return tr("fitted identity")
     return tr("mean body of the model") if session.mean_body is not None else tr("no model loaded yet")

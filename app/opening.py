@@ -12,6 +12,7 @@ from jaxtyping import Float
 
 from app.free_names import free_path
 from spams_core.data.fit import Fit, read_fit
+from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.data.isolation import fitted_subject
 from spams_core.data.recording import ReadingSettings, is_recording, read_sequence, read_subject
 from spams_core.data.saved_settings import fitted_reading, read_saved, saved_path
@@ -150,8 +151,10 @@ def free_output_path(sequence: DepthSequence, taken: Collection[Path] = ()) -> P
     bundled = place is not None and any((up / "parts.json").is_file() for up in (place, *place.parents))
     if place is None or bundled or not _writable(place):
         place = Path.home() / "SPAM Studio"
-    kept = {place / part.stem for part in place.iterdir() if part.suffix == ".part"} if place.is_dir() else set()
-    return free_path(place, f"{sequence.name}_fit", taken={*taken, *kept})
+    known = set(taken)
+    while checkpoint_path(path := free_path(place, f"{sequence.name}_fit", taken=known)).exists():
+        known.add(path)
+    return path
 
 
 def _writable(folder: Path) -> bool:

@@ -96,7 +96,7 @@ class Strip(FrameAxis):
         for frames, color, title in (
             (self._cached, theme.border_strong, tr("in memory")),
             (self._labelled, theme.good, tr("parts known")),
-            (self._keys, theme.accent, "keyframe"),
+            (self._keys, theme.accent, tr("keyframe")),
         ):
             if frames:
                 found.append(Scale(title, (color,)))
@@ -108,10 +108,10 @@ class Strip(FrameAxis):
         residual = self._residual_mm.get(frame)
         measured = ""
         if residual is not None and np.isfinite(residual):
-            measured = f", residual {length_text(1e-3 * residual, self.unit)}"
+            measured = tr(", residual {length}", length=length_text(1e-3 * residual, self.unit))
         known = tr(", in memory") if frame in self._cached else ""
         labelled = tr(", parts known") if frame in self._labelled else ""
-        key = ", keyframe" if frame in self._keys else ""
+        key = tr(", keyframe") if frame in self._keys else ""
         return f"{super().describe(event)}{measured}{known}{labelled}{key}"
 
     def paintEvent(self, event: QPaintEvent) -> None:

@@ -42,12 +42,12 @@ _QUIET_MS = 250
 """A number that is being typed is read when it rests."""
 
 _SCALES = (
-    (0.001, "millimetres"),
+    (0.001, tr("millimetres")),
     (0.0002, tr("fifths of a millimetre")),
     (0.00025, tr("quarters of a millimetre")),
     (0.0001, tr("tenths of a millimetre")),
-    (0.01, "centimetres"),
-    (1.0, "metres"),
+    (0.01, tr("centimetres")),
+    (1.0, tr("metres")),
 )
 _UP = (
     ("recorded", tr("As recorded")),
@@ -142,7 +142,7 @@ class ImportDialog(QDialog):
         for scale, unit in _SCALES:
             self.scale.addItem(f"{scale:g}  ({unit})")
         self.scale.setEnabled(source.depth_scale is not None)
-        self.scale.setCurrentText("metres" if source.depth_scale is None else f"{source.depth_scale:g}")
+        self.scale.setCurrentText(tr("metres") if source.depth_scale is None else f"{source.depth_scale:g}")
         cx = camera.width - 1 - camera.cx if reading.mirrored else camera.cx
         self.numbers = {
             name: _number(value, low)

@@ -222,14 +222,14 @@ class Editing(QObject):
     def take(self, slot: str, codes: Codes) -> None:
         """Put a body into slot A or B."""
         body: dict[str, Any] = {slot.lower(): codes}
-        self._change(dataclasses.replace(self.state, **body), f"body {slot}")
+        self._change(dataclasses.replace(self.state, **body), tr("body {slot}", slot=slot))
 
     def set_blend(self, *, dragging: bool = False, **fields: Any) -> None:
         """Change how A and B are blended, by the names of `EditState`, and show the blend."""
         a, b = self.body("A"), self.body("B")
         if a is not None and b is not None:
             state = dataclasses.replace(self.state, a=a, b=b, blending=True, **fields)
-            self._change(state, "blend", dragging=dragging)
+            self._change(state, tr("blend"), dragging=dragging)
 
     def choose_part(self, kind: Kind, part: int, goes: bool) -> None:
         """Whether a part goes to B or stays at A. A blend that still stands at A goes to B, so that one sees it."""
@@ -244,7 +244,7 @@ class Editing(QObject):
     def pin(self) -> None:
         """Make the frame under the playhead a keyframe of the pose edit."""
         frame = self._session.frame
-        self._change(self.state.with_key(frame, self.state.pose_edit(frame)), "keyframe")
+        self._change(self.state.with_key(frame, self.state.pose_edit(frame)), tr("keyframe"))
 
     @Slot()
     def unpin(self) -> None:
@@ -269,7 +269,7 @@ class Editing(QObject):
     def pull(self, start: EditState, frame: int, sigma: np.ndarray[Any, Any], *, dragging: bool) -> None:
         """Set the pose deviations at a frame, on top of the state in which a pull began."""
         edit = start.pose_edit(frame)
-        self._change(start.with_pose_edit(frame, PoseEdit(sigma, edit.shift)), "pull", dragging=dragging)
+        self._change(start.with_pose_edit(frame, PoseEdit(sigma, edit.shift)), tr("pull"), dragging=dragging)
 
     def add_pin(self, pin: Pin) -> None:
         """Keep a point where it is."""

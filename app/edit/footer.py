@@ -75,7 +75,7 @@ class Footer(QWidget):
         self.reach.setRange(0, 999)
         self.reach.setMinimumHeight(26)
         self.reach.setPrefix("± ")
-        self.reach.setSuffix(" frames")
+        self.reach.setSuffix(tr(" frames"))
         self.reach.setSpecialValueText(tr("all frames"))
         self.reach.setToolTip(
             tr(

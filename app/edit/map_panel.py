@@ -254,19 +254,22 @@ class MapPanel(QWidget):
         maps = self._editor.maps
         points = maps[self._index].points if maps is not None else np.zeros((0, 2))
         self.plane.set_training(points)
-        what = "bodies" if self._shown == "shape" else "poses"
-        shown = (
-            tr("{count:,} training {what}", count=len(points), what=what)
-            if len(points)
-            else tr("The map appears when the body model is loaded")
-        )
-        self._about.setText(
-            tr(
-                "Grey: {shown}, along the two directions in which they differ most, in standard "
-                "deviations. Green: the fit. Blue: the body on screen; drag it.",
-                shown=shown,
+        if not len(points):
+            self._about.setText(tr("The map appears when the body model is loaded."))
+        else:
+            count = len(points)
+            shown = (
+                tr("{count:,} training bodies", count=count)
+                if self._shown == "shape"
+                else tr("{count:,} training poses", count=count)
             )
-        )
+            self._about.setText(
+                tr(
+                    "Grey: {shown}, along the two directions in which they differ most, in standard deviations. "
+                    "Green: the fit. Blue: the body on screen; drag it.",
+                    shown=shown,
+                )
+            )
         self.show_state(self._editing.state)
 
     @property

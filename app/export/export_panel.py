@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QTabWidget, QVBoxLayo
 
 from app.export.page import ExportKind, ExportPage
 from app.theme import Theme
-from app.translation import tr
+from app.translation import ntr, tr
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
@@ -74,10 +74,11 @@ class ExportPanel(QWidget):
             return
         self._title.setText(path.name)
         self._facts.setText(
-            tr(
-                "{frame_count} fitted frames · {count:,} vertices",
-                frame_count=fit.frame_count,
-                count=len(fit.vertex_parts),
+            ntr(
+                "{count} fitted frame · {vertices:,} vertices",
+                "{count} fitted frames · {vertices:,} vertices",
+                fit.frame_count,
+                vertices=len(fit.vertex_parts),
             )
         )
         for page in self.pages.values():

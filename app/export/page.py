@@ -230,14 +230,8 @@ class ExportPage(QWidget):
         count = ntr("{count} file, ", "{count} files, ", len(files)) if path.is_dir() else ""
         place = html.escape(str(path))
         self._result.setText(
-            tr(
-                "<b>Wrote {name}</b> · {count}{size}<br><span style='color:{muted}'>{place}</span>",
-                name=html.escape(path.name),
-                count=count,
-                size=size,
-                muted=self._theme.muted,
-                place=place,
-            )
+            tr("<b>Wrote {name}</b> · {count}{size}", name=html.escape(path.name), count=count, size=size)
+            + f"<br><span style='color:{self._theme.muted}'>{place}</span>"
             + "".join(f"<br>{html.escape(line)}" for line in self.kind.told(path))
         )
         self._result_card.show()

@@ -31,7 +31,7 @@ from app.fit.weights import WeightsEditor
 from app.panels.scrolling import scrolled
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
-from app.translation import tr
+from app.translation import ntr, tr
 
 if TYPE_CHECKING:
     from spams_core.data.fit import Fit
@@ -217,9 +217,10 @@ class FitPanel(QWidget):
         truth = tr(" · ground truth") if sequence.read_ground_truth else ""
         self._title.setText(sequence.name)
         self._facts.setText(
-            tr(
-                "{frame_count} frames · {width} × {height} · {fps:g} fps{truth}",
-                frame_count=sequence.frame_count,
+            ntr(
+                "{count} frame · {width} × {height} · {fps:g} fps{truth}",
+                "{count} frames · {width} × {height} · {fps:g} fps{truth}",
+                sequence.frame_count,
                 width=camera.width,
                 height=camera.height,
                 fps=sequence.fps,
@@ -241,15 +242,14 @@ class FitPanel(QWidget):
         spent = tr(" · {seconds:.1f}&nbsp;s&nbsp;each", seconds=seconds) if isinstance(seconds, (int, float)) else ""
         residual = 1e3 * float(np.nanmedian(fit.residual_m))
         self._result.setText(
-            tr(
-                "<b>{residual:.1f} mm</b> median · {frame_count}&nbsp;frames{spent}<br><span "
-                "style='color:{muted}'>{place}</span>",
+            ntr(
+                "<b>{residual:.1f} mm</b> median · {count}&nbsp;frame{spent}",
+                "<b>{residual:.1f} mm</b> median · {count}&nbsp;frames{spent}",
+                fit.frame_count,
                 residual=residual,
-                frame_count=fit.frame_count,
                 spent=spent,
-                muted=self._theme.muted,
-                place=place,
             )
+            + f"<br><span style='color:{self._theme.muted}'>{place}</span>"
         )
         if fit.loss_history.size:
             self.plot.show_history(fit.loss_names, fit.loss_history)

@@ -14,7 +14,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 from app.fit.interrupted import Interrupted
 from app.fit.queue import FitQueue, QueuedRun
 from app.fit.run_list import RunList
-from app.translation import tr
+from app.translation import ntr, tr
 from spams_core.data.fit_checkpoint import checkpoint_path
 from spams_core.errors import InputError
 from spams_core.settings import field_help, parse_frames
@@ -44,6 +44,7 @@ class Fitting(QObject):
         self.run_list = RunList(window, self.queue)
         self.interrupted = Interrupted(window, self)
         window.jobs.fit_finished.connect(self._on_finished)
+        window.jobs.fit_stopped.connect(self._on_stopped)
         window.jobs.changed.connect(self._on_jobs)
         for changed in (window.session.sequence_changed, window.session.fit_changed, window.session.live_changed):
             changed.connect(self._on_residuals)
@@ -248,12 +249,16 @@ class Fitting(QObject):
         window.session.live = None
         self._suggest_output()
         window.preferences.add_recent(path)
-        window.notify(tr("Fitted {frame_count} frames; saved in {path}", frame_count=fit.frame_count, path=path))
+        count = fit.frame_count
+        window.notify(
+            ntr("Fitted {count} frame; saved in {path}", "Fitted {count} frames; saved in {path}", count, path=path)
+        )
         if window.edit_workspace.saving.unsaved:
             window.notify(
-                tr(
-                    "Fitted {frame_count} frames. {name} is among the runs; the open fit has edits.",
-                    frame_count=fit.frame_count,
+                ntr(
+                    "Fitted {count} frame. {name} is among the runs; the open fit has edits.",
+                    "Fitted {count} frames. {name} is among the runs; the open fit has edits.",
+                    count,
                     name=path.name,
                 )
             )
@@ -308,10 +313,18 @@ class Fitting(QObject):
 
     @Slot()
     def _renew_output(self, *_: object) -> None:
-        """Another name, if the form's is that of a fit to come."""
+        """Another name, if the form's is that of a fit to come, or of one that was interrupted."""
         form = self._panel.form if self._panel is not None else None
-        if form is not None and not form.problem and form.value().out in {run.out for run in self.queue.pending}:
+        if form is None or form.problem:
+            return
+        out = form.value().out
+        if out in {run.out for run in self.queue.pending} or checkpoint_path(out).exists():
             self._suggest_output()
+
+    @Slot(object)
+    def _on_stopped(self, out: Path) -> None:
+        if checkpoint_path(out).exists():
+            self._renew_output()
 
     @Slot()
     def _on_jobs(self, *_: object) -> None:

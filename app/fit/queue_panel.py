@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.fit.queue import FitQueue, QueuedRun
+from app.fit.queue import FitQueue, QueuedRun, RunState
 from app.fit.time_left import spoken
 from app.theme import Theme, icon
 from app.translation import ntr, tr
@@ -132,13 +132,16 @@ class QueuePanel(QWidget):
         self._on_selection()
 
     def _show_state(self, item: QTreeWidgetItem, run: QueuedRun) -> None:
-        text: str = run.state
+        states: dict[RunState, str] = {
+            "waiting": tr("waiting"), "done": tr("done"), "cancelled": tr("cancelled"), "failed": tr("failed"),
+        }  # fmt: skip
+        text = states.get(run.state, "")
         if run.state == "running":
             share = 100 * run.report.step / max(1, run.report.total) if run.report is not None else 0
             paused = run.time is not None and run.time.paused
             text = tr("paused {share:.0f} %", share=share) if paused else tr("running {share:.0f} %", share=share)
         elif run.state == "done" and run.seconds is not None:
-            text = f"done, {spoken(run.seconds)}"
+            text = tr("done, {time}", time=spoken(run.seconds))
         colors = {"failed": self._theme.danger, "done": self._theme.good, "running": self._theme.accent}
         item.setText(1, text)
         item.setForeground(1, QColor(colors.get(run.state, self._theme.muted)))

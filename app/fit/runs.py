@@ -104,8 +104,9 @@ def read_interrupted(part: Path) -> tuple[Path, Run] | None:
     from spams_core.data.fit_checkpoint import CheckpointLock, read_checkpoint
 
     try:
-        kept = read_checkpoint(part)
-        if kept is None or CheckpointLock(part).taken():
+        # First the lock: what a running fit is about to replace is not opened, which Windows would hold against it.
+        kept = None if CheckpointLock(part).taken() else read_checkpoint(part)
+        if kept is None:
             return None
         agreed, given = kept.manifest["must_agree"], dict(kept.manifest["settings"])
         path = part.with_name(part.name.removesuffix(".part"))

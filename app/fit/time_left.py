@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from app.translation import tr
+
 __all__ = ["TimeLeft", "spoken"]
 
 
@@ -45,4 +47,4 @@ def spoken(seconds: float) -> str:
     """A duration as a person says it: seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
-    return f"{round(seconds / 60)} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+    return tr("{minutes} min", minutes=round(seconds / 60)) if seconds < 5400 else f"{seconds / 3600:.1f} h"

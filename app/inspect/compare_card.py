@@ -81,8 +81,8 @@ class CompareCard(QWidget):
             f"<td>{escape(_short(two))}</td></tr>"
             for name, one, two in rows
         )
-        same = "" if comparison.differences else tr("<br>Both were made with the same settings.")
-        titles = f"<tr><td></td><td><b>first</b></td><td><b>{escape(_short(path.name))}</b></td></tr>"
+        same = "" if comparison.differences else "<br>" + tr("Both were made with the same settings.")
+        titles = f"<tr><td></td><td><b>{tr('first')}</b></td><td><b>{escape(_short(path.name))}</b></td></tr>"
         self.text.setText(f"<table>{titles}{cells}</table>{same}")
 
 

@@ -29,7 +29,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.translation import tr
+from app.translation import part_titles, tr
+from spams_core import resources
 
 if TYPE_CHECKING:
     from spams_core.data.diagnosis import FrameDiagnosis
@@ -50,8 +51,9 @@ _Index = QModelIndex | QPersistentModelIndex
 
 @dataclass(frozen=True)
 class _Column:
-    """Name, unit and meaning of the figures in a column."""
+    """What a column is called in the preferences and in the window, unit and meaning of its figures."""
 
+    key: str
     name: str
     unit: str
     meaning: str
@@ -62,15 +64,16 @@ class _Column:
 
 
 def _columns(parts: Sequence[str]) -> list[_Column]:
-    """Of a table of these parts."""
+    """Of a table of the parts of these names."""
+    titles = zip(resources.part_titles(parts), part_titles(parts), strict=True)
     seen = tr("median distance of the observed points to the surface")
     return [
-        _Column(tr("Frame"), "", tr("counted in the recording")),
-        _Column(tr("All"), "mm", seen),
-        *(_Column(part, "mm", tr("{seen}, this part alone", seen=seen)) for part in parts),
-        _Column(tr("Kept"), "%", tr("pairs of an observed and a model point that were not rejected")),
-        _Column(tr("Missing"), "%", tr("the subject's pixels without a reading")),
-        _Column(tr("Jitter"), "mm", tr("from the middle between the frames before and after")),
+        _Column("Frame", tr("Frame"), "", tr("counted in the recording")),
+        _Column("All", tr("All"), "mm", seen),
+        *(_Column(key, name, "mm", tr("{seen}, this part alone", seen=seen)) for key, name in titles),
+        _Column("Kept", tr("Kept"), "%", tr("pairs of an observed and a model point that were not rejected")),
+        _Column("Missing", tr("Missing"), "%", tr("the subject's pixels without a reading")),
+        _Column("Jitter", tr("Jitter"), "mm", tr("from the middle between the frames before and after")),
     ]
 
 
@@ -152,7 +155,7 @@ class MetricsTable(QWidget):
     Signals:
         frame_chosen: A row was clicked: its frame.
         save_requested: The user wants a file.
-        hidden_changed: The names of the columns that are not shown.
+        hidden_changed: The keys of the columns that are not shown, the same in every language.
     """
 
     frame_chosen = Signal(int)
@@ -160,7 +163,7 @@ class MetricsTable(QWidget):
     hidden_changed = Signal(object)
 
     def __init__(self, hidden: Iterable[str] = (), parent: QWidget | None = None) -> None:
-        """`hidden` are the names of columns that are not shown."""
+        """`hidden` are the keys of columns that are not shown."""
         super().__init__(parent)
         self.setObjectName("panel")
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -237,7 +240,7 @@ class MetricsTable(QWidget):
         told = []
         for column, numbers in list(zip(self._figures.columns, self._figures.numbers.T, strict=True))[1:]:
             known = numbers[np.isfinite(numbers)]
-            if len(known) and column.name not in self._hidden:
+            if len(known) and column.key not in self._hidden:
                 told.append(f"{column.name.lower()} {np.median(known):.1f} {column.unit}")
         self.medians.setText(
             tr("Median over the frames: {figures}.", figures=", ".join(told))
@@ -253,8 +256,8 @@ class MetricsTable(QWidget):
             action = menu.addAction(f"{column.name} ({column.unit})")
             action.setToolTip(column.meaning)
             action.setCheckable(True)
-            action.setChecked(column.name not in self._hidden)
-            action.toggled.connect(partial(self._on_column, column.name))
+            action.setChecked(column.key not in self._hidden)
+            action.toggled.connect(partial(self._on_column, column.key))
         menu.addSeparator()
         menu.addAction(tr("All")).triggered.connect(self._on_all)
         menu.setToolTipsVisible(True)
@@ -267,7 +270,7 @@ class MetricsTable(QWidget):
             texts = [*column.header("▾").split("\n"), *(str(model.index(row, section).data()) for row in rows)]
             widest = max(metrics.horizontalAdvance(text) for text in texts)
             self.view.setColumnWidth(section, widest + 2 * _PADDING_PX + 2)
-            self.view.setColumnHidden(section, column.name in self._hidden)
+            self.view.setColumnHidden(section, column.key in self._hidden)
 
     def wanted_width(self) -> int:
         """Room that shows all chosen columns, pixels."""
@@ -276,8 +279,8 @@ class MetricsTable(QWidget):
         edges = margins.left() + margins.right() + inside.left() + inside.right() + 2 * self.view.frameWidth()
         return self.view.horizontalHeader().length() + self.view.verticalScrollBar().sizeHint().width() + edges + 4
 
-    def _on_column(self, name: str, shown: bool) -> None:
-        self._hidden = self._hidden - {name} if shown else self._hidden | {name}
+    def _on_column(self, key: str, shown: bool) -> None:
+        self._hidden = self._hidden - {key} if shown else self._hidden | {key}
         self._take_hidden()
 
     @Slot()
@@ -288,7 +291,7 @@ class MetricsTable(QWidget):
 
     def _take_hidden(self) -> None:
         for section, column in enumerate(self._figures.columns):
-            self.view.setColumnHidden(section, column.name in self._hidden)
+            self.view.setColumnHidden(section, column.key in self._hidden)
         if self._shown is not None:
             self.show_rows(*self._shown)  # the medians are those of the columns
         self.hidden_changed.emit(self._hidden)

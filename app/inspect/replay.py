@@ -102,7 +102,7 @@ class Replay(QObject):
             return ""
         step = int(history.steps[number])
         losses = step_losses(fit)
-        loss = f" · loss {losses[step - 1]:.3g}" if 0 < step <= len(losses) else ""
+        loss = tr(" · loss {loss:.3g}", loss=losses[step - 1]) if 0 < step <= len(losses) else ""
         return tr(
             "Round {number} of {last} · {stage}{loss}",
             number=number,

@@ -308,7 +308,7 @@ class InspectWorkspace(Workspace):
         if self.strips is not None:
             self.strips.set_rows(self.diagnosis.rows)
         if self.table is not None:
-            self.table.show_rows(self.diagnosis.rows, part_titles(self._window.session.part_names))
+            self.table.show_rows(self.diagnosis.rows, self._window.session.part_names)
         if self.diagnosis.complete:
             self._window.commands.refresh()
 

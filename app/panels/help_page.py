@@ -61,19 +61,17 @@ class HelpPage(QDialog):
                 "</td></tr>"
                 for title, hint in self._workspaces
             )
-            parts.append(
-                tr(
-                    "<p>A recording goes through five workspaces, the tabs at the right. Every command "
-                    "is in a menu, and found by a few letters with {keys}.</p><table>{rows}</table>",
-                    keys=escape(self._keys("palette")),
-                    rows=rows,
-                )
+            how = tr(
+                "A recording goes through five workspaces, the tabs at the right. Every command is in a menu, and "
+                "found by a few letters with {keys}.",
+                keys=escape(self._keys("palette")),
             )
+            parts.append(f"<p>{how}</p><table>{rows}</table>")
         for menu, names in self._commands.groups.items():
             rows = "".join(self._row(name, muted) for name in names if self._wanted(name, menu, wanted))
             if rows:
                 parts.append(f"<h3>{escape(menu)}</h3><table width='100%'>{rows}</table>")
-        self.page.setHtml("".join(parts) or tr("<p style='{muted}'>Nothing has that text in it.</p>", muted=muted))
+        self.page.setHtml("".join(parts) or f"<p style='{muted}'>{tr('Nothing has that text in it.')}</p>")
 
     def _keys(self, name: str) -> str:
         return self._commands.actions[name].shortcut().toString(QKeySequence.SequenceFormat.NativeText)

@@ -31,7 +31,7 @@ __all__ = ["Projects"]
 _LOOK_MS = 500
 _VIEW_EVERY_S = 20.0
 _SUBJECT_MS = 50
-_KINDS = f"SPAM Studio projects (*{SUFFIX})"
+_KINDS = tr("SPAM Studio projects (*{suffix})", suffix=SUFFIX)
 
 
 class Projects(QObject):
@@ -207,16 +207,21 @@ class Projects(QObject):
         self._open(project, path, left)
 
     def _ask_where(self, project: Project, path: Path | None, name: str, place: Path, left: Abandoned | None) -> None:
+        if name == "recording":
+            title, asked = tr("The recording has moved"), tr("Where is the recording {name}?", name=place.name)
+            told = tr("The recording of this project is no longer here:\n{place}", place=place)
+            without_it = tr("Open without the recording")
+        else:
+            title, asked = tr("The fit has moved"), tr("Where is the fit {name}?", name=place.name)
+            told = tr("The fit of this project is no longer here:\n{place}", place=place)
+            without_it = tr("Open without the fit")
+
         def go_on(found: Path | None) -> None:
             moved = replace(project, recording=found) if name == "recording" else replace(project, fit=found)
             self._locate(moved, path, left=left)
 
         def browse() -> None:
-            dialog = QFileDialog(
-                self._window,
-                tr("Where is the {kind} {name}?", kind=name, name=place.name),
-                str(self._window.last_folder),
-            )
+            dialog = QFileDialog(self._window, asked, str(self._window.last_folder))
             dialog.setFileMode(QFileDialog.FileMode.Directory)
             dialog.setOption(QFileDialog.Option.ShowDirsOnly, True)
             ask_path(self._window, dialog, go_on)
@@ -224,10 +229,10 @@ class Projects(QObject):
         box = QMessageBox(self._window)
         box.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle(tr("The {name} has moved", name=name))
-        box.setText(tr("The {name} of this project is no longer here:\n{place}", name=name, place=place))
+        box.setWindowTitle(title)
+        box.setText(told)
         locate = box.addButton(tr("Locate…"), QMessageBox.ButtonRole.AcceptRole)
-        without = box.addButton(tr("Open without the {name}", name=name), QMessageBox.ButtonRole.DestructiveRole)
+        without = box.addButton(without_it, QMessageBox.ButtonRole.DestructiveRole)
         box.addButton(QMessageBox.StandardButton.Cancel)
         locate.clicked.connect(browse)
         without.clicked.connect(lambda: go_on(None))

@@ -173,7 +173,7 @@ def read_checkpoint(path: Path) -> FitCheckpoint | None:
         version = int(manifest["format_version"]) if manifest["kind"] == CHECKPOINT_KIND else None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(
-            f"{path} holds no interrupted fit, or a damaged one, and is in the way. Remove it, or choose another --out."
+            f"{path} holds no interrupted fit, or a damaged one, and is in the way. Move it, or choose another --out."
         ) from error
     if version is None:
         raise InputError(f"{path} holds something else than an interrupted fit. Choose another --out.")

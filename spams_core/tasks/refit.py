@@ -81,7 +81,7 @@ def refit(
     generator = np.random.default_rng(settings.seed)
     window = np.unique(np.clip(np.concatenate([rows - 1, rows, rows + 1]), 0, before.frame_count - 1))
     frames = before.frame_indices[window]
-    checkpoints.begin(settings, solve, hashes, frames, device)
+    checkpoints.begin(settings, solve, hashes, before.frame_indices[rows], device)
     subjects, labelled, observations = yield from observe_frames(
         sequence, frames, segmenter, settings.labels, spam, generator, device
     )

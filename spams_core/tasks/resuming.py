@@ -95,7 +95,7 @@ class Checkpoints:
             settings: All of them, those of the subject in detail.
             solve: What the preset means.
             inputs: Hashes of camera and model.
-            frames: Frames of the recording that are looked at.
+            frames: Frames of the recording that are fitted.
             device: Where it is computed.
 
         Raises:

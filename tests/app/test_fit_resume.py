@@ -160,6 +160,24 @@ def test_another_fit_does_not_take_its_folder(
     assert window.fitting.queue.runs == []
 
 
+def test_after_a_cancel_the_next_fit_has_a_name_of_its_own(
+    opened: Opened, recording: Path, fitter: Any, qtbot: Any
+) -> None:
+    window = opened(recording)
+    form = window.fit_workspace.panel.form
+    out = form.value().out
+    fitter.steps = 60
+    window.commands.actions["fit.start"].trigger()
+    qtbot.waitUntil(lambda: window.session.live is not None, timeout=20_000)
+    assert form.value().out == out
+    write_interrupted(out, recording)
+    window.commands.actions["fit.cancel"].trigger()
+    qtbot.waitUntil(lambda: form.value().out == out.with_name(f"{out.name}_2"), timeout=20_000)
+    qtbot.waitUntil(window.fitting.possible, timeout=20_000)
+    window.commands.actions["fit.start"].trigger()
+    assert window.fitting.queue.current.out == out.with_name(f"{out.name}_2")
+
+
 def test_the_command_that_continues_and_removing(
     opened: Opened, recording: Path, fitter: Any, qtbot: Any, tmp_path: Path
 ) -> None:

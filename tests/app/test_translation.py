@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from babel.messages.mofile import write_mo
 from PySide6.QtCore import QObject
@@ -17,10 +18,12 @@ from PySide6.QtWidgets import (
     QAbstractButton,
     QApplication,
     QComboBox,
+    QDialog,
     QGroupBox,
     QLabel,
     QLineEdit,
     QTabWidget,
+    QTreeWidget,
     QWidget,
 )
 
@@ -28,6 +31,8 @@ import app
 from app import translation
 from app.capture.facts_card import FactsCard
 from app.catalogue import window_catalogue
+from app.inspect.metrics_table import MetricsTable
+from spams_core.data.diagnosis import FrameDiagnosis
 
 Opened = Callable[[Path], Any]
 APP = Path(app.__file__).parent
@@ -108,6 +113,11 @@ def shown_texts(window: QWidget) -> Iterator[tuple[str, str]]:
                 yield name, item.itemText(index)
         if isinstance(item, QLineEdit):
             yield name, item.placeholderText()
+        if isinstance(item, QTreeWidget):
+            for column in range(item.columnCount()):
+                yield name, item.headerItem().text(column)
+        if isinstance(item, QDialog):
+            yield name, item.windowTitle()
         if isinstance(item, QWidget):
             yield f"name of {name}", item.accessibleName()
         yield f"hint of {name}", item.toolTip()  # type: ignore[attr-defined]
@@ -170,3 +180,30 @@ def test_the_catalogue_has_what_forms_take_from_the_library() -> None:
 def test_texts_keep_their_braces_unless_values_are_given() -> None:
     assert translation.tr("{frame}") == "{frame}"
     assert translation.tr("{frame}", frame=3) == "3"
+
+
+def test_columns_that_are_hidden_are_the_same_in_every_language(marked: None, qtbot: Any) -> None:
+    table = MetricsTable(["Kept", "Head"])
+    qtbot.addWidget(table)
+    hidden: list[frozenset[str]] = []
+    table.hidden_changed.connect(hidden.append)
+    table.show()
+    table.show_rows({0: FrameDiagnosis(0, 0.01, np.full(2, 0.01), 0.9, 0.0, 0.001)}, ["head", "torso"])
+    assert [k for k in range(7) if table.view.isColumnHidden(k)] == [2, 4]
+    head, torso = table.choose.menu().actions()[1:3]
+    assert (head.text(), torso.text()) == (f"{OPEN}Head{CLOSE} (mm)", f"{OPEN}Torso{CLOSE} (mm)")
+    torso.trigger()
+    assert hidden == [{"Kept", "Head", "Torso"}]
+
+
+def test_the_program_does_without_the_translators_tool() -> None:
+    """It needs `babel`, which is installed for development alone."""
+    imported = {
+        module
+        for path in APP.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Import | ast.ImportFrom) and path.name != "catalogue.py"
+        for module in [getattr(node, "module", None), *(alias.name for alias in node.names)]
+    }
+    assert "app.translation" in imported
+    assert not {"catalogue", "app.catalogue"} & imported

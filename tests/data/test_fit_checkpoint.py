@@ -112,7 +112,7 @@ def test_what_is_something_else_is_left_alone(part: Path, tmp_path: Path):
     (tmp_path / "own.part").mkdir()
     (tmp_path / "file.part").write_text("mine")
     for name in ("own.part", "file.part"):
-        with pytest.raises(InputError, match=r"is in the way\. Remove it, or choose another --out"):
+        with pytest.raises(InputError, match=r"is in the way\. Move it, or choose another --out"):
             read_checkpoint(tmp_path / name)
     manifest = json.loads((part / "manifest.json").read_text())
     for change, told in (({"kind": "fit"}, "something else"), ({"format_version": 2}, "newer than this program's 1")):

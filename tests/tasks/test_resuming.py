@@ -206,6 +206,14 @@ def test_frames_that_are_fitted_anew_go_on(plain: Path, tmp_path: Path):
     assert not same_fit(tmp_path / "whole", plain)
 
 
+def test_other_frames_to_be_fitted_anew_are_refused_though_the_same_are_looked_at(tmp_path: Path):
+    run_to_end(fit(settings_for(tmp_path / "three", frames="0:3")))
+    settings = settings_for(tmp_path / "fit", frames="0:2", start_from=tmp_path / "three")
+    interrupt(settings, 2)
+    with pytest.raises(InputError, match="--frames chose 2 frames, 0 to 1, not 1 frames, 1 to 1"):
+        run_to_end(fit(dataclasses.replace(settings, frames="1", resume=True)))
+
+
 @pytest.fixture(scope="module")
 def parted(tmp_path_factory: pytest.TempPathFactory) -> FitSettings:
     """A fit that was interrupted, of a copy of the demo."""
