@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app.capture.cloud_preview import CloudPreview
 from app.capture.findings_view import FindingsView
 from app.latest import Job, LatestWins
+from app.number_box import NumberBox
 from app.theme import Theme
 from app.translation import tr
 from spams_core.errors import InputError
@@ -42,12 +43,12 @@ _QUIET_MS = 250
 """A number that is being typed is read when it rests."""
 
 _SCALES = (
-    (0.001, "millimetres"),
+    (0.001, tr("millimetres")),
     (0.0002, tr("fifths of a millimetre")),
     (0.00025, tr("quarters of a millimetre")),
     (0.0001, tr("tenths of a millimetre")),
-    (0.01, "centimetres"),
-    (1.0, "metres"),
+    (0.01, tr("centimetres")),
+    (1.0, tr("metres")),
 )
 _UP = (
     ("recorded", tr("As recorded")),
@@ -262,7 +263,7 @@ class ImportDialog(QDialog):
 
 
 def _number(value: float, low: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
+    box = NumberBox()
     box.setRange(low, 1e5)
     box.setDecimals(2)
     box.setValue(value)
