@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from app.commands import CommandTable
+from app.panels.side_tabs import SideTabs
 from app.panels.view_bar import Legend, ViewBar
 from app.panels.welcome import Welcome
 from app.playback import PlaybackClock
@@ -49,9 +50,7 @@ class Central(QSplitter):
         self._pages.addWidget(self._beside)
         left, column = _column(self._pages, self.timeline)
         column.setStretchFactor(self._pages, 1)
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
-        self.tabs.setMinimumWidth(_PANEL_WIDTH - 20)
+        self.tabs = SideTabs(least_width=_PANEL_WIDTH - 20)
         loading = QLabel(tr("Loading the numerics…"))
         loading.setObjectName("loading")
         loading.setAlignment(Qt.AlignmentFlag.AlignCenter)

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from types import TracebackType
 
-from PySide6.QtCore import QTimer
+from PySide6.QtCore import QLibraryInfo, QLocale, QTimer, QTranslator
 from PySide6.QtWidgets import QApplication
 
 from app.main_window import MainWindow
+from app.translation import language
 from app.viewport_format import set_surface_format
 
-__all__ = ["create_application", "run"]
+__all__ = ["create_application", "dress_in_language", "run"]
 
 
 def create_application() -> QApplication:
@@ -23,7 +24,19 @@ def create_application() -> QApplication:
     app = existing if isinstance(existing, QApplication) else QApplication(sys.argv[:1])
     app.setApplicationName("SPAM Studio")
     app.setOrganizationName("SPAM Studio")
+    QLocale.setDefault(QLocale.c())  # numbers as in the labels beside, in files and on the command line
+    dress_in_language(app)
     return app
+
+
+def dress_in_language(app: QApplication) -> QTranslator | None:
+    """Qt's own texts, such as those of its buttons and file dialogs, in the window's language, where Qt has it."""
+    translator = QTranslator(app)
+    folder = QLibraryInfo.path(QLibraryInfo.LibraryPath.TranslationsPath)
+    if language() and translator.load(f"qtbase_{language()}", folder):
+        app.installTranslator(translator)
+        return translator
+    return None
 
 
 def run(paths: list[str]) -> int:

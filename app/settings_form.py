@@ -251,7 +251,7 @@ class SettingsForm(QWidget):
         if not number:
             return text
         try:
-            return int(text) if number == "int" else float(text)
+            return int(text) if number == "int" else float(text.replace(",", "."))
         except ValueError as error:
             raise InputError(tr("{setting}: {text!r} is no number.", setting=_title(name), text=text)) from error
 

@@ -8,9 +8,14 @@ from pathlib import Path
 
 from spams_core import resources
 
-__all__ = ["ntr", "part_titles", "tr"]
+__all__ = ["language", "ntr", "part_titles", "tr"]
 
 _CATALOGUE: gettext.NullTranslations = gettext.translation("studio", Path(__file__).with_name("locale"), fallback=True)
+
+
+def language() -> str:
+    """The language that the window speaks, as its catalogue names it; nothing where it is English, as written."""
+    return _CATALOGUE.info().get("language", "")
 
 
 def tr(text: str, /, **values: object) -> str:

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import (
 from app.capture.cloud_preview import CloudPreview
 from app.capture.findings_view import FindingsView
 from app.latest import Job, LatestWins
+from app.number_box import NumberBox
 from app.theme import Theme
 from app.translation import tr
 from spams_core.errors import InputError
@@ -262,7 +263,7 @@ class ImportDialog(QDialog):
 
 
 def _number(value: float, low: float) -> QDoubleSpinBox:
-    box = QDoubleSpinBox()
+    box = NumberBox()
     box.setRange(low, 1e5)
     box.setDecimals(2)
     box.setValue(value)

@@ -21,6 +21,7 @@ from PySide6.QtWidgets import (
 from app.capture.depth_frame import DepthFrame
 from app.capture.range_slider import RangeSlider
 from app.capture.subject import SubjectEditing
+from app.number_box import NumberBox
 from app.theme import Theme
 from app.translation import tr
 
@@ -206,7 +207,7 @@ class SubjectPanel(QWidget):
 
 
 def _metres(tip: str) -> QDoubleSpinBox:
-    field = QDoubleSpinBox()
+    field = NumberBox()
     field.setRange(0.0, _REACH_M)
     field.setMinimumWidth(70)
     field.setDecimals(2)

@@ -18,13 +18,13 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QSlider,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.edit.footer import UNTIL_SAVED
 from app.edit.state import KIND_TITLES, EditState, Kind
+from app.number_box import WholeBox
 from app.panels.scrolling import scrolled
 from app.theme import THEMES, Theme
 from app.translation import part_titles, tr
@@ -230,7 +230,7 @@ class CodesPanel(QWidget):
         self.random.setMenu(self.random_menu)
         self._seed_label = QLabel(tr("Seed"))
         self._seed_label.setObjectName("muted")
-        self.seed = QSpinBox()
+        self.seed = WholeBox()
         self.seed.setRange(0, 999_999)
         self.seed.setMinimumHeight(26)
         self.seed.setToolTip(tr("Counts up with each draw; undo and an earlier number repeat a body"))

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QSize, Qt, QTimer, Slot
 from PySide6.QtGui import QAction, QResizeEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSpinBox, QToolButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QToolButton, QVBoxLayout, QWidget
 
 from app.edit.state import KIND_NAMES
-from app.translation import part_titles, tr
+from app.number_box import WholeBox
+from app.translation import ntr, part_titles, tr
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -71,11 +72,11 @@ class Footer(QWidget):
         button.setDefaultAction(drag)
         button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         row.addWidget(button, 1)
-        self.reach = QSpinBox()
+        self.reach = WholeBox()
         self.reach.setRange(0, 999)
         self.reach.setMinimumHeight(26)
         self.reach.setPrefix("± ")
-        self.reach.setSuffix(tr(" frames"))
+        self.reach.valueChanged.connect(self._on_reach)
         self.reach.setSpecialValueText(tr("all frames"))
         self.reach.setToolTip(
             tr(
@@ -85,6 +86,7 @@ class Footer(QWidget):
         )
         self.reach.setAccessibleName(tr("Reach of a pull in frames"))
         row.addWidget(self.reach)
+        self._on_reach(0)
         layout.addLayout(row)
         button = QToolButton()
         button.setDefaultAction(save)
@@ -99,6 +101,10 @@ class Footer(QWidget):
         self._timer.setInterval(_WARNING_MS)
         self._timer.timeout.connect(self._warn)
         editing.changed.connect(self._later)
+
+    @Slot(int)
+    def _on_reach(self, count: int) -> None:
+        self.reach.setSuffix(ntr(" frame", " frames", count))
 
     @Slot()
     def _later(self, *_: object) -> None:

@@ -14,13 +14,13 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QLabel,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from app.edit.state import same_state
 from app.free_names import free_path
+from app.number_box import WholeBox
 from app.settings_form import PathEdit
 from app.translation import tr
 from spams_core.progress import Progress, Task
@@ -59,7 +59,7 @@ class SaveDialog(QDialog):
         for text, name in _FORMATS:
             if name != "fit" or not shape_moves:
                 self.format.addItem(text, name)
-        self.frames = QSpinBox()
+        self.frames = WholeBox()
         self.frames.setRange(2, 10_000)
         self.frames.setMinimumHeight(26)
         self.frames.setValue(_DEFAULT_FRAMES)

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QTabWidget, QVBoxLayout, QWidget
 
 from app.commands import Command
 from app.edit.saving import Saving
+from app.panels.side_tabs import SideTabs
 from app.theme import Theme
 from app.translation import tr
 from app.workspace import Workspace
@@ -162,8 +163,7 @@ class EditWorkspace(Workspace):
             self.pin_marks = PinMarks(window.session, window.editing, window.viewport)
         self.pins_panel = PinsPanel(window.editing)
         self.pins_panel.go_to.connect(window.player.go_to)
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
+        self.tabs = SideTabs()
         for panel, title, hint in (
             (self.codes_panel, tr("Shape && pose"), tr("Change shape and pose part by part")),
             (self.blend_panel, tr("Blend"), tr("Walk between two bodies")),

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QTabWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.export.page import ExportKind, ExportPage
+from app.panels.side_tabs import SideTabs
 from app.theme import Theme
 from app.translation import ntr, tr
 
@@ -46,8 +47,7 @@ class ExportPanel(QWidget):
         card.addWidget(self._edits_text)
         card.addWidget(self.edits_button)
         self.edits.hide()
-        self.tabs = QTabWidget()
-        self.tabs.setDocumentMode(True)
+        self.tabs = SideTabs()
         head = QVBoxLayout()
         head.setContentsMargins(14, 12, 14, 2)
         head.setSpacing(9)

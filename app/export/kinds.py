@@ -100,7 +100,8 @@ def _describe(fit: Fit, settings: ExportSettings) -> Sequence[str]:
 def describe_plan(plan: ExportPlan, fps: float) -> list[str]:
     """Files, size, frames and duration, a line each."""
     size = spoken_bytes(plan.bytes)
-    lines = [f"<b>{ntr('{count} file, about {size}', '{count} files, about {size}', len(plan.files), size=size)}</b>"]
+    files = ntr("{count} file, about {size}", "{count} files, about {size}", len(plan.files), size=size)
+    lines = [f"<b>{files}</b>"]
     numbered = [name for name in plan.files if name != "manifest.json"]
     others = [name for name in plan.files if name == "manifest.json"]
     if len(numbered) > _SHOWN_FILES:
@@ -172,8 +173,9 @@ def _describe_pictures(fit: Fit, settings: RenderSettings) -> Sequence[str]:
     shown = (
         tr("Frame {first}", first=first) if first == last else tr("Frames {first} to {last}", first=first, last=last)
     )
+    files = tr("2 files, roughly {size}", size=spoken_bytes(size))
     lines = [
-        f"<b>{tr('2 files, roughly {size}', size=spoken_bytes(size))}</b>",
+        f"<b>{files}</b>",
         f"{settings.out.name}, {sidecar_path(settings.out).name}",
         tr("{shown} of the recording", shown=shown),
     ]

@@ -137,6 +137,7 @@ class ExportPage(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
+        self._result.setText(self._result.text().replace(self._theme.muted, theme.muted))
         self._theme = theme
         self.export_button.setIcon(icon("export", theme, theme.on_accent))
         self.cancel_button.setIcon(icon("x", theme))

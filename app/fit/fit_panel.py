@@ -15,7 +15,6 @@ from PySide6.QtWidgets import (
     QPushButton,
     QSizePolicy,
     QStackedLayout,
-    QTabWidget,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -29,6 +28,7 @@ from app.fit.runs_panel import RunsPanel
 from app.fit.time_left import spoken
 from app.fit.weights import WeightsEditor
 from app.panels.scrolling import scrolled
+from app.panels.side_tabs import SideTabs
 from app.settings_form import SettingsForm
 from app.theme import Theme, icon
 from app.translation import ntr, tr
@@ -42,7 +42,7 @@ __all__ = ["FitPanel"]
 _NO_CURVE = tr("The loss curve appears here while a fit runs.")
 
 
-class _Tabs(QTabWidget):
+class _Tabs(SideTabs):
     """Takes the room that is left; the plot's and the lists' natural height would have the panel scroll needlessly."""
 
     def hasHeightForWidth(self) -> bool:
@@ -149,7 +149,6 @@ class FitPanel(QWidget):
         column.addWidget(self.weights)
         self.tabs = _Tabs()
         self.tabs.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Ignored)
-        self.tabs.setDocumentMode(True)
         self.tabs.addTab(progress, tr("Loss"))
         self.tabs.addTab(self.queue_panel, tr("Queue"))
         self.tabs.addTab(self.runs_panel, tr("Runs"))
@@ -187,6 +186,7 @@ class FitPanel(QWidget):
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""
+        self._result.setText(self._result.text().replace(self._theme.muted, theme.muted))
         self._theme = theme
         self.fit_button.setIcon(icon("person-simple-run", theme, theme.on_accent))
         self.pause_button.setIcon(icon("pause", theme))

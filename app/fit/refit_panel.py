@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QSpinBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
+from app.number_box import WholeBox
 from app.theme import Theme, icon
 from app.translation import part_titles, tr
 
@@ -22,11 +23,10 @@ class RefitPanel(QWidget):
         self._hint = QLabel(tr("From the frames beside; the shape stays."))
         self._hint.setObjectName("muted")
         self._hint.setWordWrap(True)
-        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first, self.last = WholeBox(), WholeBox()
         for box, name in ((self.first, tr("First frame")), (self.last, tr("Last frame"))):
             box.setAccessibleName(name)
             box.setToolTip(tr("{name} to fit anew", name=name))
-            box.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
             box.setKeyboardTracking(False)
         self.first.valueChanged.connect(lambda value: self.last.setValue(max(value, self.last.value())))
         self.last.valueChanged.connect(lambda value: self.first.setValue(min(value, self.first.value())))
@@ -48,9 +48,9 @@ class RefitPanel(QWidget):
         frames.addWidget(self.first, 1)
         frames.addWidget(QLabel(tr("to")))
         frames.addWidget(self.last, 1)
-        frames.addWidget(self.here_button)
         form = QFormLayout()
         form.addRow(tr("Frames"), frames)
+        form.addRow("", self.here_button)
         form.addRow(tr("Start anew"), self.part)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 8, 0, 0)

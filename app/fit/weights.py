@@ -10,6 +10,7 @@ from PySide6.QtCore import QSignalBlocker, Qt, Signal
 from PySide6.QtWidgets import QDoubleSpinBox, QGridLayout, QLabel, QSlider, QWidget
 
 from app.fit.loss_plot import term_title
+from app.number_box import NumberBox
 from app.translation import tr
 
 __all__ = ["WeightsEditor"]
@@ -22,7 +23,7 @@ _DOUBLINGS = 4
 _WHEN = tr("<p>Takes effect at the next step; the fit records it.</p>")
 
 
-class _WeightBox(QDoubleSpinBox):
+class _WeightBox(NumberBox):
     """Holds three significant digits, and shows no more zeros than they need."""
 
     def textFromValue(self, value: float) -> str:
@@ -67,8 +68,7 @@ class WeightsEditor(QWidget):
             box.setRange(0.0, 1e6)
             box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
             box.setKeyboardTracking(False)
-            box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-            box.setFixedWidth(72)
+            box.setFixedWidth(88)
             box.setValue(value)
             box.setAccessibleName(tr("Weight of {term}", term=title))
             for widget in (label, slider, box):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 from PySide6.QtCore import Slot
-from PySide6.QtWidgets import QComboBox, QDoubleSpinBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from app.inspect.color_bar import ColorBar
 from app.inspect.mesh_colors import MeshColors
+from app.number_box import NumberBox
 from app.theme import Theme
 from app.translation import tr
 from spams_core.data.surface_values import MEASURES
@@ -31,7 +32,7 @@ class ColorsCard(QWidget):
         self.choice.currentIndexChanged.connect(self._on_choice)
         self.bar = ColorBar()
         self.bar.set_theme(theme)
-        self.top = QDoubleSpinBox()
+        self.top = NumberBox()
         self.top.setRange(0.1, 10_000.0)
         self.top.setDecimals(1)
         self.top.setKeyboardTracking(False)

@@ -68,7 +68,7 @@ class MatchesCard(QWidget):
         self.plot.setMenuEnabled(False)
         self.plot.setMouseEnabled(x=False, y=False)
         self.plot.hideButtons()
-        self.plot.setFixedHeight(150)
+        self.plot.setFixedHeight(200)
         self.plot.setLabel("bottom", tr("length of the kept pairs, mm"))
         self.plot.setLabel("left", tr("share, %"))
         self.plot.setToolTip(tr("How long the kept pairs of each part are, in the colours of the parts"))
@@ -125,9 +125,8 @@ class MatchesCard(QWidget):
                 kept = int((seen.match_weights > 0).sum())
                 count = kept if reason == MatchReason.KEPT else len(seen.match_weights) - kept
                 first = reason in (MatchReason.KEPT, MatchReason.DISTANCE)
-                box.setText(
-                    f"{tr('Kept') if reason == MatchReason.KEPT else tr('Rejected')} ({count:,})" if first else title
-                )
+                whole = title if reason == MatchReason.KEPT else tr("Rejected")
+                box.setText(f"{whole} ({count:,})" if first else title)
             told = seen is None or seen.reasons is not None or reason in (MatchReason.KEPT, MatchReason.DISTANCE)
             box.setVisible(told)
         self._show_picked(seen)

@@ -11,11 +11,11 @@ from PySide6.QtWidgets import (
     QDialogButtonBox,
     QFormLayout,
     QLabel,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
+from app.number_box import WholeBox
 from app.preferences import Preferences
 from app.translation import tr
 
@@ -54,7 +54,7 @@ class PreferencesDialog(QDialog):
                 tr("Where a fit computes unless its settings say otherwise; Automatic takes a GPU if there is one"),
             ((tr("Automatic"), "auto"), (tr("Processor"), "cpu"), (tr("GPU (CUDA)"), "cuda")), preferences.device,
         )  # fmt: skip
-        self.memory = QSpinBox()
+        self.memory = WholeBox()
         self.memory.setRange(64, 16384)
         self.memory.setSingleStep(64)
         self.memory.setSuffix(" MB")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtGui import QAction, QPainter, QPaintEvent, QPen, QShowEvent
+from PySide6.QtWidgets import QBoxLayout, QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from app.theme import THEMES, Theme, icon
 from app.translation import tr
 
 __all__ = ["Welcome"]
+
+_WIDTH, _MARGIN = 560, 12
 
 
 class _DropArea(QFrame):
@@ -41,12 +43,13 @@ class Welcome(QWidget):
         super().__init__(parent)
         self._actions = (open_action, demo_action, explore_action)
         self._area = _DropArea()
-        self._area.setMaximumSize(560, 360)
+        self._area.setMaximumSize(_WIDTH, 360)
         self._symbol = QLabel()
         self._symbol.setAlignment(Qt.AlignmentFlag.AlignCenter)
         title = QLabel(tr("Open a recording or drop a folder here"))
         title.setObjectName("hero")
         title.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        title.setWordWrap(True)
         hint = QLabel(
             tr(
                 "A recording is a folder with camera.json and depth/ images.\n"
@@ -55,23 +58,25 @@ class Welcome(QWidget):
         )
         hint.setObjectName("muted")
         hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        hint.setWordWrap(True)
         self.demo = self._button(demo_action, tr("Open the demo recording"), primary=True)
         self.open = self._button(open_action, tr("Open a recording…"))
         self.explore = self._button(explore_action, tr("Explore the body model"))
-        buttons = QHBoxLayout()
-        buttons.setSpacing(10)
-        buttons.addStretch(1)
+        self._buttons = QBoxLayout(QBoxLayout.Direction.LeftToRight)
+        self._buttons.setSpacing(10)
+        self._buttons.addStretch(1)
         for button in (self.demo, self.open, self.explore):
-            buttons.addWidget(button)
-        buttons.addStretch(1)
+            self._buttons.addWidget(button)
+        self._buttons.addStretch(1)
         inside = QVBoxLayout(self._area)
+        inside.setContentsMargins(_MARGIN, _MARGIN, _MARGIN, _MARGIN)
         inside.setSpacing(12)
         inside.addStretch(2)
         inside.addWidget(self._symbol)
         inside.addWidget(title)
         inside.addWidget(hint)
         inside.addSpacing(12)
-        inside.addLayout(buttons)
+        inside.addLayout(self._buttons)
         inside.addStretch(2)
         outer = QVBoxLayout(self)
         outer.setContentsMargins(30, 30, 30, 30)
@@ -90,6 +95,14 @@ class Welcome(QWidget):
         button.setToolTip(action.toolTip())
         button.clicked.connect(action.trigger)
         return button
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Buttons one below the other where their words are long."""
+        super().showEvent(event)
+        buttons = (self.demo, self.open, self.explore)
+        need = sum(button.sizeHint().width() + self._buttons.spacing() for button in buttons)
+        across = QBoxLayout.Direction.LeftToRight, QBoxLayout.Direction.TopToBottom
+        self._buttons.setDirection(across[need > _WIDTH - 2 * _MARGIN])
 
     def set_theme(self, theme: Theme) -> None:
         """Colours."""

@@ -192,6 +192,7 @@ def test_weights_reach_the_running_fit(opened: Opened, recording: Path, fitter: 
     window.start_fit()
     qtbot.waitUntil(lambda: window.session.live is not None, timeout=10_000)
     assert weights.isVisible()
+    assert all(box.lineEdit().width() > box.fontMetrics().horizontalAdvance("0.0012") for box in weights.boxes.values())
     fast = PRESETS["fast"]
     assert weights.values() == {name: getattr(fast, name) for name in LIVE_WEIGHTS}
     controls = fitter.controls[-1]

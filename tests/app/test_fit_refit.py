@@ -32,6 +32,16 @@ def test_chosen_frames_are_fitted_anew_into_a_new_folder(
     assert {file: file.read_bytes() for file in fit_folder.iterdir()} == before
 
 
+def test_the_numbers_of_the_frames_are_seen(opened: Opened, fit_folder: Path) -> None:
+    window = opened(fit_folder)
+    window.turn_to("fit")
+    panel = window.fit_workspace.panel
+    panel.tabs.setCurrentWidget(panel.refit_panel)
+    for box in (panel.refit_panel.first, panel.refit_panel.last):
+        shown = box.lineEdit().width() - box.lineEdit().textMargins().left()
+        assert shown > box.fontMetrics().horizontalAdvance("0000")
+
+
 def test_a_refit_waits_while_another_fit_runs(opened: Opened, fit_folder: Path, fitter: Any, qtbot: Any) -> None:
     window = opened(fit_folder)
     fitter.steps = 60
