@@ -13,6 +13,7 @@ import itertools
 import json
 import logging
 import shlex
+import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -75,7 +76,8 @@ def _run(row: TaskRow, arguments: Sequence[str]) -> int:
         if kept is None:
             raise
         again = ["spams", row.name, *(["--resume"] if not settings.resume else []), *arguments]
-        print(f"spams: interrupted; {kept} Go on with:\n{shlex.join(again)}", file=sys.stderr)
+        line = subprocess.list2cmdline(again) if sys.platform == "win32" else shlex.join(again)
+        print(f"spams: interrupted; {kept} Go on with:\n{line}", file=sys.stderr)
         return _INTERRUPTED
     logger.info("%s took %.1f s", row.name, time.perf_counter() - started)
     summary = row.summary(result)

@@ -52,9 +52,9 @@ def settings_from_dict(kind: type[S], data: Mapping[str, Any]) -> S:
     def typed(hint: Any, value: Any) -> Any:
         if dataclasses.is_dataclass(hint) and isinstance(value, Mapping):
             return settings_from_dict(typing.cast(type, hint), value)
-        for kind in typing.get_args(hint):  # settings that may be left out
-            if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
-                return settings_from_dict(typing.cast(type, kind), value)
+        for choice in typing.get_args(hint):  # settings that may be left out
+            if dataclasses.is_dataclass(choice) and isinstance(value, Mapping):
+                return settings_from_dict(typing.cast(type, choice), value)
         if hint is Path or (Path in typing.get_args(hint) and isinstance(value, str)):
             return Path(value)
         origins: list[Any] = [typing.get_origin(kind) for kind in (hint, *typing.get_args(hint))]
