@@ -7,8 +7,8 @@ from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox, QWidget
 __all__ = ["NumberBox", "WholeBox"]
 
 _PADDING = 6
-"""Left of the digits: Qt places the text at the very edge of a spin box that has a border by style sheet, whatever padding
-that gives. Without its arrows (`NoButtons`) it leaves the text a pixel's width, so they stay."""
+"""Left of the digits: Qt places the text at the very edge of a spin box that has a border by style sheet, whatever its
+padding. Without its arrows (`NoButtons`) it leaves the text a pixel's width, so they stay."""
 
 
 class NumberBox(QDoubleSpinBox):

@@ -95,6 +95,7 @@ class Legend(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
         self._text = QLabel()
         self._text.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self._text.setWordWrap(True)  # or long names would make the window wider
         row = QHBoxLayout(self)
         row.setContentsMargins(8, 3, 8, 4)
         row.addWidget(self._text)

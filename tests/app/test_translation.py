@@ -67,6 +67,25 @@ class _Marked(gettext.NullTranslations):
         return self.gettext(msgid1 if n == 1 else msgid2)
 
 
+class _Longer(gettext.NullTranslations):
+    """A language whose words need two fifths more room than the English ones."""
+
+    def gettext(self, message: str) -> str:
+        return message + "ß" * round(0.4 * len(message)) if len(message) < 12 else f"{message} {self._more(message)}"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:
+        return self.gettext(msgid1 if n == 1 else msgid2)
+
+    @staticmethod
+    def _more(message: str) -> str:
+        return " ".join(["lang"] * round(0.4 * len(message) / 5))
+
+
+@pytest.fixture
+def longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(translation, "_CATALOGUE", _Longer())
+
+
 @pytest.fixture
 def marked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(translation, "_CATALOGUE", _Marked())
@@ -154,6 +173,21 @@ def test_no_text_of_the_window_bypasses_the_catalogue(marked: None, opened: Open
         if dialog is not window and dialog.parent() is window:
             dialog.close()
     assert found == []
+
+
+def test_longer_words_have_room_in_a_small_window(longer: None, opened: Opened, fit_folder: Path, qtbot: Any) -> None:
+    window = opened(fit_folder)
+    window.resize(1280, 800)
+    for aside in (None, "inspect.depth", "inspect.table"):
+        for workspace in window.workspaces:
+            window.turn_to(workspace.id)
+            if workspace.id == "inspect" and aside is not None:
+                window.commands.actions[aside].trigger()
+            shown = window.tabs.currentWidget()
+            qtbot.waitUntil(lambda shown=shown: shown.width() >= shown.minimumSizeHint().width(), timeout=5000)
+            assert window.minimumSizeHint().width() <= 1280, f"{workspace.id} with {aside}"
+            for tabs in (window.tabs, *shown.findChildren(QTabWidget)):
+                assert tabs.tabBar().sizeHint().width() <= tabs.width() or not tabs.isVisible()
 
 
 def test_a_catalogue_made_from_the_sources_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
