@@ -82,7 +82,8 @@ class CompareCard(QWidget):
             for name, one, two in rows
         )
         same = "" if comparison.differences else "<br>" + tr("Both were made with the same settings.")
-        titles = f"<tr><td></td><td><b>{tr('first')}</b></td><td><b>{escape(_short(path.name))}</b></td></tr>"
+        name = tr("first")
+        titles = f"<tr><td></td><td><b>{name}</b></td><td><b>{escape(_short(path.name))}</b></td></tr>"
         self.text.setText(f"<table>{titles}{cells}</table>{same}")
 
 

@@ -71,7 +71,8 @@ class HelpPage(QDialog):
             rows = "".join(self._row(name, muted) for name in names if self._wanted(name, menu, wanted))
             if rows:
                 parts.append(f"<h3>{escape(menu)}</h3><table width='100%'>{rows}</table>")
-        self.page.setHtml("".join(parts) or f"<p style='{muted}'>{tr('Nothing has that text in it.')}</p>")
+        nothing = tr("Nothing has that text in it.")
+        self.page.setHtml("".join(parts) or f"<p style='{muted}'>{nothing}</p>")
 
     def _keys(self, name: str) -> str:
         return self._commands.actions[name].shortcut().toString(QKeySequence.SequenceFormat.NativeText)
