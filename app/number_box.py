@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from PySide6.QtGui import QValidator
 from PySide6.QtWidgets import QDoubleSpinBox, QSpinBox, QWidget
 
 __all__ = ["NumberBox", "WholeBox"]
@@ -18,7 +19,7 @@ class NumberBox(QDoubleSpinBox):
         super().__init__(parent)
         self.lineEdit().setTextMargins(_PADDING, 0, 0, 0)
 
-    def validate(self, text: str, position: int) -> object:
+    def validate(self, text: str, position: int) -> tuple[QValidator.State, str, int]:
         """What may be typed, with a point."""
         return super().validate(text.replace(",", "."), position)
 
