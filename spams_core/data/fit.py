@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
+from spams_core.data.fit_checkpoint import is_checkpoint
 from spams_core.data.fit_history import FitHistory
 from spams_core.errors import InputError
 from spams_core.frames import CANONICAL_PER_METRE, enlargement
@@ -167,6 +168,11 @@ def read_fit(path: Path) -> Fit:
     Raises:
         InputError: It is missing, corrupted, of another kind, or its arrays do not belong together.
     """
+    if is_checkpoint(path):
+        raise InputError(
+            f"{path} keeps a fit that was interrupted. Go on with it: the command that began it, with --resume; the window "
+            "continues it under Runs."
+        )
     archive = read_archive(path, "fit")
     remember_parts(archive.manifest)
     lacking = _OPTIONAL.difference(archive.names())

@@ -32,6 +32,7 @@ __all__ = [
     "FitCheckpoint",
     "checkpoint_path",
     "create_checkpoint",
+    "is_checkpoint",
     "read_checkpoint",
     "remove_checkpoint",
     "update_checkpoint",
@@ -155,6 +156,11 @@ def _opened(path: Path) -> Iterator[Any]:
     # Given a path, numpy would leave a damaged file open.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         yield arrays
+
+
+def is_checkpoint(path: Path) -> bool:
+    """Whether a folder keeps an interrupted fit; it may be damaged."""
+    return (Path(path) / _STATE).is_file()
 
 
 def read_checkpoint(path: Path) -> FitCheckpoint | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import gettext
+import importlib
+import pkgutil
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -89,6 +91,10 @@ def longer(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def marked(monkeypatch: pytest.MonkeyPatch) -> None:
+    # What is translated while a module is loaded must not stay marked for the tests that come after.
+    for module in pkgutil.walk_packages(app.__path__, "app."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
     monkeypatch.setattr(translation, "_CATALOGUE", _Marked())
 
 

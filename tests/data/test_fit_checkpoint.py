@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from spams_core.data.fit import read_fit
 from spams_core.data.fit_checkpoint import (
     CHECKPOINT_VERSION,
     CheckpointLock,
@@ -158,3 +159,8 @@ def test_the_lock_of_a_killed_program_is_free(part: Path):
     assert CheckpointLock(part).taken(), "in the same program as well"
     lock.release()
     assert not lock.taken()
+
+
+def test_one_that_is_opened_as_a_fit_says_how_it_goes_on(part: Path) -> None:
+    with pytest.raises(InputError, match="was interrupted.*--resume"):
+        read_fit(part)
