@@ -170,8 +170,8 @@ def read_fit(path: Path) -> Fit:
     """
     if is_checkpoint(path):
         raise InputError(
-            f"{path} keeps a fit that was interrupted. Go on with it: the command that began it, with --resume; the window "
-            "continues it under Runs."
+            f"{path} keeps a fit that was interrupted. Go on with it: the command that began it, with --resume; the "
+            "window continues it under Runs."
         )
     archive = read_archive(path, "fit")
     remember_parts(archive.manifest)

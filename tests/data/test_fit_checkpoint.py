@@ -162,5 +162,5 @@ def test_the_lock_of_a_killed_program_is_free(part: Path):
 
 
 def test_one_that_is_opened_as_a_fit_says_how_it_goes_on(part: Path) -> None:
-    with pytest.raises(InputError, match="was interrupted.*--resume"):
+    with pytest.raises(InputError, match=r"was interrupted.*--resume"):
         read_fit(part)
