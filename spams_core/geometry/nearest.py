@@ -75,7 +75,7 @@ def _nearest_in_squares(
     point is at least as far from the middle as the last of them, hence from a pixel at least that less the pixel's own
     distance to the middle: one of the few that is nearer still is the nearest.
     """
-    u, v = (pixels - pixels.min(axis=0)).T
+    u, v = (pixels[:, axis] - pixels[:, axis].min() for axis in (0, 1))
     columns, rows = int(u.max()) // edge + 1, int(v.max()) // edge + 1
     place = v * (columns * edge) + u
     image = np.full(rows * columns * edge**2, -1, dtype=np.int64)
@@ -83,10 +83,13 @@ def _nearest_in_squares(
     # One row per place within a square, so that what belongs to the square is the same along a row's whole length.
     squares = image.reshape(rows, edge, columns, edge).transpose(1, 3, 0, 2).reshape(edge**2, -1)
     used = np.flatnonzero((squares >= 0).any(axis=0))
-    members = squares[:, used]
+    full = len(used) == squares.shape[1]
+    members = squares if full else squares[:, used]
     from_middle = np.arange(edge) - (edge - 1) / 2
     outwards = np.argsort(np.add.outer(from_middle**2, from_middle**2).ravel(), kind="stable")
-    middle = outwards[(members[outwards] >= 0).argmax(axis=0)]
+    middle = np.full(len(used), outwards[0])
+    bare = np.flatnonzero(members[outwards[0]] < 0)
+    middle[bare] = outwards[(members[outwards[:, None], bare] >= 0).argmax(axis=0)]
     middles = query[members[middle, np.arange(len(used))]].astype(np.float64)
     distance, candidates = tree.query(middles, k=_CANDIDATES, distance_upper_bound=2 * within, workers=-1)
     known = np.minimum(distance[:, -1], 2 * within) - _ROUNDING
@@ -115,7 +118,8 @@ def _nearest_in_squares(
         members[:, some] = found
 
     for_each_piece(compare, range(0, len(used), _SQUARES_AT_ONCE))
-    squares[:, used] = members
+    if not full:
+        squares[:, used] = members
     nearest: np.ndarray[Any, Any] = squares.reshape(edge, edge, rows, columns).transpose(2, 0, 3, 1).ravel()[place]
     return nearest
 

@@ -98,7 +98,7 @@ def wait(ready: Callable[[], bool], timeout_s: float = 120.0) -> float:
         QApplication.processEvents()
         if time.perf_counter() - begin > timeout_s:
             raise TimeoutError("the window does not get there")
-        time.sleep(0.0002)
+        time.sleep(0.001)  # an event loop that waits leaves the cores and Python's lock to the threads
     return time.perf_counter() - begin
 
 
