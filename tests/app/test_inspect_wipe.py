@@ -105,6 +105,6 @@ def test_the_line_follows_its_view_when_others_are_hidden(wiping: Any, qtbot: An
     window, wipe = wiping, wiping.inspect_workspace.wipe
     window.commands.actions["inspect.table"].trigger()
     qtbot.waitUntil(
-        lambda: abs(wipe.geometry().center().x() - 0.5 * window.viewport.width()) <= 1 and wipe.isVisible(),
+        lambda: abs(wipe.x() + 0.5 * wipe.width() - 0.5 * window.viewport.width()) <= 1 and wipe.isVisible(),
         timeout=20_000,
     )

@@ -71,8 +71,9 @@ def test_normals_of_a_vga_frame(benchmark, monkeypatch):
             return pixel_normals(points, valid)
 
     np.testing.assert_allclose(benchmark(pixel_normals, points, valid), in_one(), atol=1e-9)
-    banded, whole = least_cpu_s(lambda: pixel_normals(points, valid), in_one)
-    assert banded < 0.9 * whole  # half, where the cache is small
+    if not benchmark.disabled:
+        banded, whole = least_cpu_s(lambda: pixel_normals(points, valid), in_one)
+        assert banded < 0.9 * whole  # half, where the cache is small
 
 
 def test_labels_of_a_vga_frame(benchmark):
@@ -83,10 +84,11 @@ def test_labels_of_a_vga_frame(benchmark):
     arguments = subject.points_world, known, 0.03
     nearest = benchmark(nearest_within, *arguments, subject.pixels)
     assert np.array_equal(nearest, nearest_within(*arguments))
-    together, one_by_one = least_cpu_s(
-        lambda: nearest_within(*arguments, subject.pixels), lambda: nearest_within(*arguments)
-    )
-    assert together < 0.9 * one_by_one
+    if not benchmark.disabled:
+        together, one_by_one = least_cpu_s(
+            lambda: nearest_within(*arguments, subject.pixels), lambda: nearest_within(*arguments)
+        )
+        assert together < 0.9 * one_by_one
 
 
 def test_write_ply(benchmark, body, tmp_path):
