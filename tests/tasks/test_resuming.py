@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spams_core.cli import main
 from spams_core.data.fit import read_fit
@@ -77,6 +78,7 @@ def plain(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 _KILLED = """
 import os, signal, sys
+import torch
 from spams_core.cli import main
 from spams_core.data import fit_checkpoint
 sync, count = os.fsync, int(sys.argv[1])
@@ -87,7 +89,8 @@ def fsync(handle):  # after the manifest once, and before a state takes the plac
         os.kill(os.getpid(), signal.SIGKILL)
     sync(handle)
 fit_checkpoint.os.fsync = fsync
-main(sys.argv[2:])
+torch.set_num_threads(int(sys.argv[2]))
+main(sys.argv[3:])
 """
 
 
@@ -95,7 +98,9 @@ main(sys.argv[2:])
 def test_a_killed_fit_goes_on_bit_for_bit(plain: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     out, part = tmp_path / "fit", tmp_path / "fit.part"
     arguments = ["fit", str(DEMO), "--out", str(out), *OPTIONS]
-    killed = subprocess.run([sys.executable, "-c", _KILLED, "5", *arguments], check=False, timeout=120)
+    # As many threads as here, which other tests may have set: another number of them is another order of sums.
+    command = [sys.executable, "-c", _KILLED, "5", str(torch.get_num_threads()), *arguments]
+    killed = subprocess.run(command, check=False, timeout=120)
     assert killed.returncode == -signal.SIGKILL
     kept = read_checkpoint(part)
     assert kept is not None
@@ -124,9 +129,11 @@ def test_an_interrupted_command_prints_the_one_that_goes_on(
         if state.rounds_done == 2:
             signal.raise_signal(signal.SIGINT)
 
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     with monkeypatch.context() as patch:
         patch.setattr(Checkpoints, "keep", press_ctrl_c)
         assert main(["fit", str(DEMO), "--out", str(out), *OPTIONS]) == 130
+    signal.signal(signal.SIGINT, before)
     told, line = capsys.readouterr().err.strip().splitlines()[-2:]
     assert told == f"spams: interrupted; {out}.part keeps round 2 of {ROUNDS}. Go on with:"
     words = shlex.split(line)
