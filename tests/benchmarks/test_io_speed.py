@@ -73,7 +73,7 @@ def test_normals_of_a_vga_frame(benchmark, monkeypatch):
     np.testing.assert_allclose(benchmark(pixel_normals, points, valid), in_one(), atol=1e-9)
     if not benchmark.disabled:
         banded, whole = least_cpu_s(lambda: pixel_normals(points, valid), in_one)
-        assert banded < 0.9 * whole  # half, where the cache is small
+        assert banded < 0.75 * whole  # half, where the cache is small
 
 
 def test_labels_of_a_vga_frame(benchmark):
@@ -88,7 +88,7 @@ def test_labels_of_a_vga_frame(benchmark):
         together, one_by_one = least_cpu_s(
             lambda: nearest_within(*arguments, subject.pixels), lambda: nearest_within(*arguments)
         )
-        assert together < 0.9 * one_by_one
+        assert together < 0.75 * one_by_one
 
 
 def test_write_ply(benchmark, body, tmp_path):
