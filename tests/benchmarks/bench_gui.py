@@ -231,6 +231,7 @@ class Bench:
         window = self.window
         panel, session = window.edit_workspace.codes_panel, window.session
         window.turn_to("edit")
+        wait(lambda: window.reader._thread.idle)  # frames are read ahead for half a second after opening
 
         def drag(slider: Any, value: int) -> float:
             received: list[Any] = []
